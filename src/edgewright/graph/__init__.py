@@ -1,0 +1,1 @@
+"""The neutral network: frozen data types and what follows from them; standard library and numpy only."""

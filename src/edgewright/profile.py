@@ -1,0 +1,130 @@
+"""Measurement and Profile: what a device said of its layers, and the JSON lines they are kept in."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from edgewright.errors import StoreError
+from edgewright.graph.types import LayerSpec, Window
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One layer measured on a device: every sample in seconds, and whether they can be trusted.
+
+    `peak_bytes` and `energy_j` are None where they were not measured; `batch` and `started_s` (seconds since the
+    epoch) tell which job of the campaign it came from.
+    """
+
+    layer: LayerSpec
+    samples_s: tuple[float, ...]
+    warmup_runs: int = 0
+    peak_bytes: int | None = None
+    energy_j: float | None = None
+    stable: bool = True
+    batch: str = ""
+    started_s: float = 0.0
+
+    @property
+    def median_s(self) -> float:
+        return median(self.samples_s)
+
+    @property
+    def spread(self) -> float:
+        """Half the interquartile range over the median; 0 for a single sample."""
+        ordered, n = sorted(self.samples_s), len(self.samples_s)
+        return (ordered[(3 * n) // 4] - ordered[n // 4]) / (2 * self.median_s) if n > 1 else 0.0
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The measurements of one device with one runtime, its version and its settings.
+
+    `run_overhead_s` is the time of a run that does nothing; `settings` are the runtime's own (graph optimization).
+    """
+
+    device: str
+    runtime: str
+    runtime_version: str
+    threads: int
+    measurements: tuple[Measurement, ...] = ()
+    run_overhead_s: float = 0.0
+    settings: str = ""
+
+
+def layer_to_dict(layer: LayerSpec) -> dict[str, Any]:
+    """A LayerSpec as plain JSON values, without its empty fields."""
+    return {key: value for key, value in asdict(layer).items() if value not in ((), "", None)}
+
+
+def layer_from_dict(record: dict[str, Any]) -> LayerSpec:
+    """The inverse of `layer_to_dict`. Raises StoreError where the record does not fit."""
+    try:
+        fields = dict(record)
+        for key in ("inputs", "outputs"):
+            fields[key] = tuple(tuple(map(int, shape)) for shape in fields.get(key, ()))
+        if "window" in fields:
+            window = {key: tuple(value) for key, value in fields["window"].items()}
+            fields["window"] = Window(**window | {"padding": tuple(map(tuple, window["padding"]))})
+        fields["fused"] = tuple(fields.get("fused", ()))
+        return LayerSpec(**fields)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StoreError(f"not a layer: {json.dumps(record)[:200]}") from error
+
+
+def dump_profile(profile: Profile) -> str:
+    """The profile as JSON lines: a header, then a line a measurement, so that a campaign can append."""
+    return "".join(
+        f"{line}\n" for line in (dump_header(profile), *map(dump_measurement, profile.measurements))
+    )
+
+
+def dump_header(profile: Profile) -> str:
+    header = {key: value for key, value in vars(profile).items() if key != "measurements"}
+    return json.dumps({"schema_version": SCHEMA_VERSION, **header})
+
+
+def dump_measurement(measurement: Measurement) -> str:
+    return json.dumps(vars(measurement) | {"layer": layer_to_dict(measurement.layer)})
+
+
+def load_profile(lines: Iterable[str], source: str = "profile") -> Profile:
+    """The profile in JSON lines; a torn last line, as a killed campaign leaves, is dropped. Raises StoreError."""
+    records = [line for line in lines if line.strip()]
+    if not records:
+        raise StoreError(f"{source}: empty")
+    header = _parse(records[0], source, 1)
+    version = header.pop("schema_version", None)
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise StoreError(f"{source}: schema version {version}, this edgewright reads up to {SCHEMA_VERSION}")
+    measurements = []
+    for number, line in enumerate(records[1:], 2):
+        if number == len(records) and not line.endswith("\n"):
+            break
+        measurements.append(_measurement(_parse(line, source, number), source, number))
+    try:
+        return Profile(**header, measurements=tuple(measurements))
+    except TypeError as error:
+        raise StoreError(f"{source}: the header does not fit: {error}") from error
+
+
+def _parse(line: str, source: str, number: int) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise StoreError(f"{source}, line {number}: not JSON") from error
+    if not isinstance(record, dict):
+        raise StoreError(f"{source}, line {number}: not a JSON object")
+    return record
+
+
+def _measurement(record: dict[str, Any], source: str, number: int) -> Measurement:
+    try:
+        layer = layer_from_dict(record.pop("layer"))
+        return Measurement(layer=layer, **record | {"samples_s": tuple(record["samples_s"])})
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{source}, line {number}: not a measurement ({error})") from error
