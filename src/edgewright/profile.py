@@ -78,9 +78,7 @@ def layer_from_dict(record: dict[str, Any]) -> LayerSpec:
 
 def dump_profile(profile: Profile) -> str:
     """The profile as JSON lines: a header, then a line a measurement, so that a campaign can append."""
-    return "".join(
-        f"{line}\n" for line in (dump_header(profile), *map(dump_measurement, profile.measurements))
-    )
+    return "".join(f"{line}\n" for line in (dump_header(profile), *map(dump_measurement, profile.measurements)))
 
 
 def dump_header(profile: Profile) -> str:
