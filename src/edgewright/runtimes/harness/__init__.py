@@ -1,0 +1,1 @@
+"""What runs on the device: one self-contained file for each runtime."""
