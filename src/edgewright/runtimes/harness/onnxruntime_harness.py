@@ -85,10 +85,10 @@ def layers(model, optimized=None, threads=1, level="all", shapes=None, seed=0, c
         run_profiled()
         rounds = limits.pop("rounds", 5)
         share = {**limits, "limit_s": limits.get("limit_s", 1.0) / (2 * rounds)}
-        samples, runs = [], 1
+        samples, runs = [], [1]
         for _ in range(rounds):
             samples += sample(run, **share)
-            runs += len(sample(run_profiled, **share))
+            runs.append(len(sample(run_profiled, **share)))
         nodes = node_samples(json.loads(Path(profiled.end_profiling()).read_text()), runs)
     return {"samples_s": samples, "warmup_runs": warmup_runs, "nodes": nodes}
 
@@ -176,26 +176,36 @@ def timed(run):
 
 
 def node_samples(events, runs):
-    """Seconds of each executed node over the runs, the first left out, and its output shapes, in execution order."""
+    """Each executed node in execution order: its shapes and one sample a round, the first (warming) round left out.
+
+    The profiler counts whole microseconds; the mean over the middle half of a round's runs is finer and robust.
+    """
     kernels = [e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")]
-    count = len(kernels) // runs
+    count = len(kernels) // sum(runs)
+    durations = np.array([e["dur"] for e in kernels[: count * sum(runs)]]).reshape(sum(runs), count) * 1e-6
+    rounds = np.split(durations, np.cumsum(runs)[:-1])[1:]
+    samples = np.array([middle_mean(r) for r in rounds])
     nodes = []
     for position, event in enumerate(kernels[:count]):
         args = event["args"]
         nodes.append(
             {
                 "name": event["name"].removesuffix("_kernel_time"),
-                "op_type": args["op_name"],
-                "input_shapes": shapes_of(args.get("input_type_shape", [])),
                 "output_shapes": shapes_of(args.get("output_type_shape", [])),
-                "samples_s": [kernels[r * count + position]["dur"] * 1e-6 for r in range(1, runs)],
+                "samples_s": [round(float(s), 9) for s in samples[:, position]],
             }
         )
     return nodes
 
 
+def middle_mean(durations):
+    """The mean of the middle half of each column."""
+    ordered, n = np.sort(durations, axis=0), len(durations)
+    return ordered[n // 4 : n - n // 4].mean(axis=0)
+
+
 def shapes_of(typed):
-    return [{"dtype": dtype, "shape": shape} for item in typed for dtype, shape in item.items()]
+    return [shape for item in typed for shape in item.values()]
 
 
 def pin(cpu, threads):

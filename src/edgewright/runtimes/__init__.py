@@ -1,0 +1,13 @@
+"""Runtimes: how to build a model for layers, and what their harness says. `open()` finds one by its name."""
+
+from edgewright.errors import MeasurementError
+from edgewright.runtimes.base import Runtime
+
+
+def open(name: str = "onnxruntime") -> Runtime:  # noqa: A001
+    """The runtime of that name. Raises MeasurementError for one that is not known."""
+    if name == "onnxruntime":
+        from edgewright.runtimes.onnxruntime import OnnxRuntime
+
+        return OnnxRuntime()
+    raise MeasurementError(f"runtime {name!r} is not known; this version measures on `onnxruntime`")

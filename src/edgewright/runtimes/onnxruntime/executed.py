@@ -1,0 +1,58 @@
+"""What ONNX Runtime really executes, read from its own optimized model and its per-node profile.
+
+The blocked layout rounds channels up and names its nodes after the tensor that they make (`conv1_nchwc`), so the
+true channel counts are those of that tensor in the model as it was given.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from edgewright.errors import MeasurementError
+from edgewright.formats.onnx import read
+from edgewright.graph.layers import layer_of
+from edgewright.graph.types import Graph, Shape
+from edgewright.runtimes.base import ExecutedLayer
+from edgewright.runtimes.onnxruntime.build import SINK, SOURCE
+
+_BLOCKED = re.compile(r"(.+)_nchwc(_token_\d+)?")
+
+
+def executed(
+    model: Path, optimized: Path, nodes: Sequence[Mapping[str, Any]], shapes: Mapping[str, Shape]
+) -> tuple[ExecutedLayer, ...]:
+    """The executed layers in order, without the sources and sinks of `build`. Raises MeasurementError."""
+    original = read(model, input_shapes=shapes)
+    proto = onnx.load(optimized, load_external_data=False)
+    by_name = {node.name: node for node in proto.graph.node}
+    missing = [node["name"] for node in nodes if node["name"] not in by_name]
+    if missing:
+        raise MeasurementError(f"{model}: the runtime profiled node {missing[0]!r}, which its optimized model lacks")
+    graph = read(proto, input_shapes=shapes, known_shapes=_logical_shapes(original, by_name, nodes))
+    ops = {op.name: op for op in graph.ops}
+    layers = []
+    for node in nodes:
+        proto_node = by_name[node["name"]]
+        if SOURCE in proto_node.input or proto_node.output[0].startswith(SINK) or node["name"] not in ops:
+            continue
+        layer = layer_of(ops[node["name"]], graph)
+        layers.append(ExecutedLayer(node["name"], proto_node.output[0], layer, tuple(node["samples_s"])))
+    return tuple(layers)
+
+
+def _logical_shapes(
+    original: Graph, by_name: Mapping[str, onnx.NodeProto], nodes: Sequence[Mapping[str, Any]]
+) -> dict[str, Shape]:
+    """The shape of every executed tensor: as profiled, but with the true channels where the layout rounded them up."""
+    found: dict[str, Shape] = {}
+    for node in nodes:
+        proto = by_name[node["name"]]
+        made = [name for name in proto.output if name]
+        found |= {name: tuple(shape) for name, shape in zip(made, node["output_shapes"], strict=False)}
+        blocked = _BLOCKED.fullmatch(node["name"])
+        if blocked and blocked[1] in original.tensors:
+            found[made[0]] = original.tensors[blocked[1]].shape
+    return found
