@@ -17,6 +17,12 @@ class Slice:
     """Insert an op that cuts `[start, end)` out of `input` on each of `axes` (axes of the tensor as it is stored).
 
     A slice of a constant makes a constant, and no op.
+
+    `after` names a tensor that has to be made before: an order without data, for runtimes that choose the order of
+    execution by themselves. Three ops of a few bytes then make the starts, right before the slice, so that no runtime
+    can run it earlier: `NAME.item` takes the first item of that tensor (gather_nd, shape (1, 1)), `NAME.zero` its index
+    along an axis of one item (arg_max, shape (1,): always 0), and `NAME.starts` adds it to the starts (binary add).
+    Their outputs are called like them. The slice itself then reads `input` and `NAME.starts`.
     """
 
     name: str
@@ -25,6 +31,7 @@ class Slice:
     axes: tuple[int, ...]
     starts: tuple[int, ...]
     ends: tuple[int, ...]
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
