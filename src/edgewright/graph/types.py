@@ -63,6 +63,30 @@ class Window:
         return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A part of a feature map: a half-open range for each spatial axis."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+    @property
+    def shape(self) -> Shape:
+        return tuple(stop - start for start, stop in self.ranges)
+
+    @property
+    def is_empty(self) -> bool:
+        return any(stop <= start for start, stop in self.ranges)
+
+    def hull(self, other: "Region") -> "Region":
+        """The smallest region that holds both."""
+        pairs = zip(self.ranges, other.ranges, strict=True)
+        return Region(tuple((min(a, c), max(b, d)) for (a, b), (c, d) in pairs))
+
+    def contains(self, other: "Region") -> bool:
+        pairs = zip(self.ranges, other.ranges, strict=True)
+        return all(a <= c and d <= b for (a, b), (c, d) in pairs)
+
+
 @dataclass(frozen=True)
 class Op:
     """A node: `kind` is one of KINDS, `variant` the op within it (`relu`, `add`, `batch_normalization`).
