@@ -1,0 +1,19 @@
+"""The ONNX format: ModelProto to Graph, and edits applied to a ModelProto."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edgewright.formats.onnx.load import load, named
+from edgewright.formats.onnx.read import read
+from edgewright.graph.types import Graph, Shape
+
+__all__ = ["OnnxFormat", "load", "named", "read"]
+
+
+class OnnxFormat:
+    """ONNX files, operator sets 7 and newer, and what ONNX Runtime saves of its optimized models."""
+
+    name = "onnx"
+
+    def read(self, path: Path, shapes: Mapping[str, Shape] | None = None) -> Graph:
+        return read(path, shapes)

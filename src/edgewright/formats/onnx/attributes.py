@@ -1,0 +1,250 @@
+"""Attributes of each kind of op in the words that `ops` documents."""
+
+from collections.abc import Callable, Mapping
+from math import isfinite
+from types import MappingProxyType
+from typing import Any
+
+from edgewright.formats.onnx.nodes import Node
+from edgewright.formats.onnx.windows import output_padding_of, spatial_of
+
+OPERANDS: Mapping[str, int] = MappingProxyType(
+    {
+        **dict.fromkeys(("Slice", "Pad", "Reshape", "Resize", "Upsample", "Clip", "Split", "Squeeze", "Unsqueeze"), 1),
+        **dict.fromkeys(("Expand", "Tile", "Dropout", "CastLike"), 1),
+        **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean"), 1),
+        **dict.fromkeys(("ReduceMin", "ReduceProd", "ReduceSum", "ReduceSumSquare"), 1),
+    }
+)
+"""How many of a node's first inputs are operands, where those after them say how to compute."""
+
+RESULTS: Mapping[str, int] = MappingProxyType({"Dropout": 1, "BatchNormalization": 1})
+"""How many of a node's outputs there are in inference, where it has more in training."""
+
+_STEERED = {"slice": (1, 2, 3, 4), "pad": (1, 2, 3), "split": (1,), "reduction": (1,)}
+"""Inputs that must be constant for the op to be understood."""
+
+
+def is_readable(kind: str, node: Node) -> bool:
+    """Whether everything that says how to compute is in the file, and the ranks fit."""
+    if "conv" in kind or kind in {"max_pool", "average_pool", "global_pool"}:
+        return node.rank >= 3
+    if node.op_type not in OPERANDS:
+        return True
+    steered = _STEERED.get(kind, ())
+    return all(node.constant(i) is not None for i in steered if node.name(i))
+
+
+def attributes_of(kind: str, node: Node) -> dict[str, Any]:
+    """The neutral attributes of a node; the key `variant` overrides the op's variant."""
+    rule = _RULES.get(kind)
+    return rule(node) if rule is not None else {}
+
+
+def groups_of(node: Node) -> int:
+    return int(node.attributes.get("group", 1))
+
+
+def _fused(node: Node) -> tuple[str, ...]:
+    """What ONNX Runtime folded into the op: a sum (the fourth input), an activation."""
+    added = ("add",) if node.op_type in {"Conv", "FusedConv", "NhwcFusedConv"} and node.name(3) else ()
+    activation = str(node.attributes.get("activation", ""))
+    return (*added, activation.lower()) if activation else added
+
+
+def _conv(node: Node) -> dict[str, Any]:
+    return {"groups": groups_of(node), "fused": _fused(node)}
+
+
+def _transposed_conv(node: Node) -> dict[str, Any]:
+    rank = len(spatial_of(node.shape(), node.channels_last))
+    return {"groups": groups_of(node), "output_padding": output_padding_of(node, rank), "fused": _fused(node)}
+
+
+def _product(node: Node) -> dict[str, Any]:
+    found = node.attributes
+    return {
+        "transpose_a": bool(found.get("transA", 0)),
+        "transpose_b": bool(found.get("transB", 0)),
+        "alpha": float(found.get("alpha", 1.0)),
+        "beta": float(found.get("beta", 1.0)),
+        "fused": _fused(node),
+    }
+
+
+def _pool(node: Node) -> dict[str, Any]:
+    found = node.attributes
+    return {
+        "ceil_mode": bool(found.get("ceil_mode", 0)),
+        "count_include_pad": bool(found.get("count_include_pad", 0)),
+    }
+
+
+def _unary(node: Node) -> dict[str, Any]:
+    if node.op_type == "Clip":
+        return {"min": _bound(node, "min", 1), "max": _bound(node, "max", 2)}
+    numbers = {key: value for key, value in node.attributes.items() if isinstance(value, int | float)}
+    return numbers | {key: value for key, value in node.attributes.items() if key == "approximate"}
+
+
+def _bound(node: Node, name: str, index: int) -> float | None:
+    """A bound of Clip; one that is no bound (the largest float, in old models) is None."""
+    value = node.number(name, index)
+    return value if value is not None and isfinite(value) and abs(value) < 3e38 else None
+
+
+def _normalization(node: Node) -> dict[str, Any]:
+    found = node.attributes
+    attributes: dict[str, Any] = {"epsilon": float(found.get("epsilon", 1e-5)), "axes": _statistics_axes(node)}
+    if node.op_type in {"GroupNormalization", "GroupNorm"}:
+        attributes["groups"] = int(found.get("num_groups", found.get("groups", 1)))
+    if node.op_type == "LRN":
+        attributes |= {"size": int(found.get("size", 1)), "alpha": float(found.get("alpha", 1e-4))}
+        attributes |= {"beta": float(found.get("beta", 0.75)), "bias": float(found.get("bias", 1.0))}
+    return attributes
+
+
+def _statistics_axes(node: Node) -> tuple[int, ...]:
+    if node.op_type == "BatchNormalization":
+        return ()
+    if node.op_type in {"InstanceNormalization", "GroupNormalization", "GroupNorm"}:
+        return tuple(range(2 if node.op_type == "InstanceNormalization" else 1, node.rank))
+    if node.op_type == "LRN":
+        return (1,)
+    if node.op_type == "LpNormalization":
+        return (node.axis(default=-1),)
+    if node.op_type == "MeanVarianceNormalization":
+        return node.wrapped(tuple(node.attributes.get("axes", (0, 2, 3))))
+    return tuple(range(node.axis(default=-1), node.rank))
+
+
+def _softmax(node: Node) -> dict[str, Any]:
+    if node.opset >= 13 and node.op_type != "QLinearSoftmax":
+        return {"axes": (node.axis(default=-1),)}
+    if node.op_type == "QLinearSoftmax" and int(node.attributes.get("opset", 13)) >= 13:
+        return {"axes": (node.axis(default=-1),)}
+    return {"axes": tuple(range(node.axis(default=1), node.rank))}
+
+
+def _reduction(node: Node) -> dict[str, Any]:
+    keepdims = bool(node.attributes.get("keepdims", 1))
+    if node.op_type.startswith("Arg"):
+        return {"axes": (node.axis(),), "keepdims": keepdims}
+    axes = node.integers("axes", 1)
+    if not axes and not node.attributes.get("noop_with_empty_axes", 0):
+        axes = tuple(range(node.rank))
+    return {"axes": node.wrapped(axes or ()), "keepdims": keepdims}
+
+
+def _resize(node: Node) -> dict[str, Any]:
+    scales = node.constant(2 if len(node.proto.input) > 2 else 1)
+    sizes = zip(node.output_shape(), node.shape(), strict=True)
+    given = node.attributes.get("scales", None if scales is None or scales.size != node.rank else scales.tolist())
+    found = node.attributes
+    mode = found.get("mode", "nearest")
+    coordinates = found.get("coordinate_transformation_mode", "asymmetric" if _is_old(node) else "half_pixel")
+    attributes: dict[str, Any] = {
+        "variant": mode,
+        "scales": tuple(map(float, given)) if given is not None else tuple(out / max(size, 1) for out, size in sizes),
+        "coordinates": coordinates,
+    }
+    if mode == "nearest":
+        attributes["rounding"] = found.get("nearest_mode", "floor" if _is_old(node) else "round_prefer_floor")
+    extra = ("antialias", "exclude_outside", "cubic_coeff_a", "extrapolation_value")
+    return attributes | {key: found[key] for key in extra if key in found and mode != "nearest"}
+
+
+def _is_old(node: Node) -> bool:
+    return node.op_type == "Upsample" or node.opset < 11
+
+
+def _concat(node: Node) -> dict[str, Any]:
+    return {"axis": _axis_of_output(node)}
+
+
+def _axis_of_output(node: Node) -> int:
+    axis = int(node.attributes.get("axis", 1))
+    return axis + len(node.output_shape()) if axis < 0 else axis
+
+
+def _split(node: Node) -> dict[str, Any]:
+    axis = node.axis()
+    shapes = [node.values.shape(name) or () for name in node.proto.output]
+    return {"axis": axis, "sizes": tuple(shape[axis] if axis < len(shape) else 0 for shape in shapes)}
+
+
+def _slice(node: Node) -> dict[str, Any]:
+    starts, ends = node.integers("starts", 1) or (), node.integers("ends", 2) or ()
+    axes = node.integers("axes", 3) or tuple(range(len(starts)))
+    steps = node.integers("steps", 4) or (1,) * len(starts)
+    shape = node.shape()
+    parts = []
+    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
+        begin, stop, stride = slice(start, end, step).indices(shape[axis])
+        parts.append((axis % node.rank, begin, stop, stride))
+    parts.sort()
+    columns = tuple(zip(*parts, strict=True)) or ((), (), (), ())
+    return dict(zip(("axes", "starts", "ends", "steps"), columns, strict=True))
+
+
+def _pad(node: Node) -> dict[str, Any]:
+    pads = node.integers("pads", 1) or (0,) * (2 * node.rank)
+    half = len(pads) // 2
+    axes = node.integers("axes", 3)
+    axes = tuple(range(half)) if axes is None else tuple(axis % node.rank for axis in axes)
+    pairs = dict(zip(axes, zip(pads[:half], pads[half:], strict=True), strict=True))
+    value = node.number("value", 2)
+    return {
+        "variant": node.attributes.get("mode", "constant"),
+        "padding": tuple(pairs.get(axis, (0, 0)) for axis in range(node.rank)),
+        "value": value if value is not None else 0.0,
+    }
+
+
+def _transpose(node: Node) -> dict[str, Any]:
+    return {"perm": tuple(node.attributes.get("perm", range(node.rank - 1, -1, -1)))}
+
+
+def _reorder(node: Node) -> dict[str, Any]:
+    if node.op_type.startswith("Reorder"):
+        return {}
+    found = {"block_size": int(node.attributes.get("blocksize", 1))}
+    return found | ({"mode": node.attributes.get("mode", "DCR").lower()} if node.op_type == "DepthToSpace" else {})
+
+
+def _gather(node: Node) -> dict[str, Any]:
+    return {} if node.op_type == "GatherND" else {"axis": node.axis()}
+
+
+def _recurrent(node: Node) -> dict[str, Any]:
+    found = node.attributes
+    return {
+        "hidden_size": int(found.get("hidden_size", node.shape(2)[-1] if node.shape(2) else 0)),
+        "direction": found.get("direction", "forward"),
+        "layout": int(found.get("layout", 0)),
+        "linear_before_reset": bool(found.get("linear_before_reset", 0)),
+    }
+
+
+def _quantization(node: Node) -> dict[str, Any]:
+    if node.op_type == "DynamicQuantizeLinear":
+        return {}
+    scale, zero_point = node.constant(1), node.constant(2)
+    if scale is None or scale.size != 1 or (node.name(2) and zero_point is None):
+        return {"axis": node.axis(default=1)}
+    return {
+        "scale": float(scale.reshape(-1)[0]),
+        "zero_point": int(zero_point.reshape(-1)[0]) if zero_point is not None else 0,
+    }
+
+
+_RULES: Mapping[str, Callable[[Node], dict[str, Any]]] = MappingProxyType(
+    {
+        "conv": _conv, "depthwise_conv": _conv, "transposed_conv": _transposed_conv, "matmul": _product,
+        "fully_connected": _product, "max_pool": _pool, "average_pool": _pool, "unary": _unary,
+        "normalization": _normalization, "softmax": _softmax, "reduction": _reduction, "resize": _resize,
+        "concat": _concat, "split": _split, "slice": _slice, "pad": _pad, "transpose": _transpose,
+        "reorder": _reorder, "gather": _gather, "gru": _recurrent, "lstm": _recurrent, "rnn": _recurrent,
+        "quantize": _quantization, "dequantize": _quantization,
+    }
+)  # fmt: skip

@@ -1,0 +1,33 @@
+"""ONNX's shape inference for one node by itself."""
+
+from collections.abc import Mapping, Sequence
+
+import onnx
+import onnx.shape_inference
+from google.protobuf.message import DecodeError, EncodeError
+from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TypeProto
+
+from edgewright.formats.onnx.reading import has_subgraph, reads
+from edgewright.formats.onnx.values import Array
+
+
+def infer_node(
+    node: NodeProto, types: Mapping[str, TypeProto], steering: Mapping[str, Array], opsets: Sequence[OperatorSetIdProto]
+) -> dict[str, TypeProto]:
+    """Types of the outputs of a node, from those of its inputs and the values of inputs that steer its shape.
+
+    Empty where inference does not know the op, or refuses it.
+    """
+    graph = GraphProto(name="node")
+    graph.node.add().CopyFrom(node)
+    for name in reads(node):
+        if name in steering:
+            graph.initializer.append(onnx.numpy_helper.from_array(steering[name], name))
+        if name in types and (name not in steering or has_subgraph(node)):
+            graph.input.add(name=name, type=types[name])
+    model = ModelProto(ir_version=onnx.IR_VERSION, graph=graph, opset_import=opsets)
+    try:
+        result = onnx.shape_inference.infer_shapes(model)
+    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, DecodeError, EncodeError):
+        return {}
+    return {value.name: value.type for value in result.graph.value_info}

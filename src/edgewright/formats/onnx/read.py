@@ -1,0 +1,55 @@
+"""A model as a Graph."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from onnx import ModelProto
+
+from edgewright.formats.axes import axes_of
+from edgewright.formats.onnx.infer import infer
+from edgewright.formats.onnx.inputs import graph_inputs
+from edgewright.formats.onnx.load import check, load, named, opset_of
+from edgewright.formats.onnx.nodes import Node
+from edgewright.formats.onnx.ops import op_of
+from edgewright.formats.onnx.order import in_order
+from edgewright.formats.onnx.values import Values
+from edgewright.graph.types import Graph, Op, Shape
+
+
+def read(
+    source: Path | ModelProto,
+    input_shapes: Mapping[str, Shape] | None = None,
+    known_shapes: Mapping[str, Shape] | None = None,
+) -> Graph:
+    """The network of an ONNX file or model; ops are named as by `named`, in topological order.
+
+    `input_shapes` gives inputs with open dimensions their shape (an open batch alone is 1), `known_shapes` gives
+    tensors that inference can't find theirs. What depends on constants only is constant, and no op. A tensor of
+    unknown size has the shape () and no dtype. Raises ModelError for a file that is missing or broken, and ShapeError.
+    """
+    if isinstance(source, ModelProto):
+        model, name, folder = source, "model", None
+        check(model, name, None)
+    else:
+        model, name, folder = load(source), str(source), source.parent
+    model = named(model)
+    nodes = in_order(model.graph.node, name)
+    values = Values(name, folder)
+    infer(model, nodes, values, input_shapes or {}, known_shapes or {})
+    opset = opset_of(model)
+    ops = tuple(op_of(Node(node, values, opset)) for node in nodes if not values.are_constant(_made(node.output)))
+    inputs = tuple(value.name for value in graph_inputs(model.graph))
+    return _graph(ops, values, inputs, tuple(value.name for value in model.graph.output))
+
+
+def _made(names: Iterable[str]) -> list[str]:
+    return [name for name in names if name]
+
+
+def _graph(ops: tuple[Op, ...], values: Values, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Graph:
+    used = (name for op in ops for name in (*op.inputs, *op.outputs))
+    names = dict.fromkeys(filter(None, (*inputs, *used, *outputs)))
+    tensors = {name: values.tensor(name) for name in names}
+    axes = axes_of(ops, tensors)
+    return Graph(ops, {name: replace(tensors[name], axes=axes.get(name, "")) for name in names}, inputs, outputs)

@@ -1,0 +1,34 @@
+"""What a node reads, subgraphs included."""
+
+from collections.abc import Iterator
+
+from onnx import AttributeProto, GraphProto, NodeProto
+
+
+def subgraphs_of(attribute: AttributeProto) -> Iterator[GraphProto]:
+    """The graphs that an attribute holds: the branches of If, the body of Loop and Scan."""
+    if attribute.HasField("g"):
+        yield attribute.g
+    yield from attribute.graphs
+
+
+def reads(node: NodeProto) -> list[str]:
+    """Names of the tensors that a node reads, those that its subgraphs take from outside included."""
+    found = dict.fromkeys(name for name in node.input if name)
+    for attribute in node.attribute:
+        for subgraph in subgraphs_of(attribute):
+            found |= dict.fromkeys(_captured(subgraph))
+    return list(found)
+
+
+def _captured(graph: GraphProto) -> Iterator[str]:
+    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    for node in graph.node:
+        yield from (name for name in reads(node) if name not in own)
+        own |= set(node.output)
+    yield from (value.name for value in graph.output if value.name not in own)
+
+
+def has_subgraph(node: NodeProto) -> bool:
+    """Whether the node is control flow: If, Loop, Scan."""
+    return any(True for attribute in node.attribute for _ in subgraphs_of(attribute))
