@@ -1,0 +1,98 @@
+"""Layers of one kind as a table of numbers: what the splits of a tree ask, and what its leaves compute with."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.graph.cost import Cost, cost, form_of
+from edgewright.graph.types import LayerSpec
+
+Column = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+NEEDS = ("macs", "input_items", "output_items", "parameter_items", "unrolled_items")
+DERIVED: Mapping[str, tuple[str, str]] = {
+    "out_area": ("out_height", "out_width"),
+    "in_channels_per_group": ("in_channels", "groups"),
+}
+SIZES = frozenset(
+    {"in_channels", "out_channels", "in_features", "out_features", "in_width", "out_width", "rows", "inner", "columns",
+     "hidden"}
+)  # fmt: skip
+
+Value = TypeVar("Value", str, tuple[str, ...])
+
+
+@dataclass(frozen=True)
+class Table:
+    """The configurations of layers of one kind: a column for each dimension, and masks for named properties.
+
+    `columns` hold whole numbers as float64 (exact up to 2^53, and products of them don't overflow). `named` maps a
+    property and a value, (`variant`, `relu`) or (`fused`, `add`), to the mask of the layers that have it.
+    """
+
+    kind: str
+    size: int
+    columns: Mapping[str, Column]
+    named: Mapping[tuple[str, str], Mask]
+
+    @cached_property
+    def needs(self) -> Cost:
+        """Operations and items of every layer, as columns."""
+        return cost(self.kind, self.columns)
+
+    @property
+    def questions(self) -> tuple[str, ...]:
+        """Names of the columns that a split may ask about."""
+        derived = tuple(name for name, parts in DERIVED.items() if all(part in self.columns for part in parts))
+        return (*self.columns, *NEEDS, *derived)
+
+    @property
+    def sizes(self) -> frozenset[str]:
+        """Names of the columns whose multiples matter: widths of the layer."""
+        return SIZES & self.columns.keys()
+
+    def column(self, name: str) -> Column:
+        """A dimension, a need, or a quantity derived from them, for every layer."""
+        if name in self.columns:
+            return self.columns[name]
+        if name in NEEDS:
+            found: Column = getattr(self.needs, name)
+            return found
+        first, second = (self.columns[part] for part in DERIVED[name])
+        return first * second if name == "out_area" else first / second
+
+    def take(self, rows: NDArray[np.intp]) -> "Table":
+        """The table of the given rows alone."""
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        return Table(self.kind, len(rows), columns, {key: mask[rows] for key, mask in self.named.items()})
+
+
+def tabulate(layers: Sequence[LayerSpec]) -> Table:
+    """The table of layers that are all of one kind."""
+    kind = layers[0].kind if layers else "other"
+    form = form_of(kind)
+    numbers = chain.from_iterable(map(form.row, layers))
+    width = len(form.names)
+    rows = np.fromiter(numbers, np.float64, len(layers) * width).reshape(len(layers), width)
+    columns = dict(zip(form.names, np.ascontiguousarray(rows.T), strict=True))
+    variants = [layer.variant for layer in layers]
+    fused = [layer.fused for layer in layers]
+    named = {("variant", value): mask for value, mask in _masks(variants, lambda variant: (variant,)).items() if value}
+    named |= {("fused", value): mask for value, mask in _masks(fused, lambda names: names).items()}
+    return Table(kind, len(layers), columns, named)
+
+
+def _masks(values: list[Value], names: Callable[[Value], Iterable[str]]) -> dict[str, Mask]:
+    codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
+    coded = np.fromiter(map(codes.__getitem__, values), np.intp, len(values))
+    found: dict[str, Mask] = {}
+    for value, code in codes.items():
+        for name in names(value):
+            found[name] = found.get(name, np.zeros(len(values), np.bool_)) | (coded == code)
+    return found

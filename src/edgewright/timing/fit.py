@@ -1,0 +1,180 @@
+"""From a profile to an execution-time model, with the errors that it makes on layers it has not seen."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.errors import DataError
+from edgewright.graph.cost import is_plain
+from edgewright.graph.types import LayerSpec
+from edgewright.profile import Profile
+from edgewright.timing.columns import tabulate
+from edgewright.timing.growth import Growing, freeze, grow, prune
+from edgewright.timing.leaves import FLOOR_S, Design, make_design, robust_fit
+from edgewright.timing.model import ExecutionTimeModel, Fallbacks, FamilyTree, HeldOut
+from edgewright.timing.splits import Rows
+from edgewright.timing.tree import Leaf, Node, Seconds, predict_tree
+from edgewright.timing.variables import explanatory_columns
+
+FOLDS = 5
+OVERGROWTH = 1.5
+"""A tree is grown to this many times its leaves, and then pruned back."""
+PARSIMONY = 1.005
+"""Fewer leaves are preferred while the cross-validated error stays within this factor of the least."""
+FEWEST = 8
+"""Fewer layers than this teach no leaf: the fallback is scaled to them."""
+SHORTEST_S = 5e-6
+"""Errors are reported of layers that take longer; below it the clock and the call are measured."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The layers of one family, each once, and their seconds: the median over all its measurements."""
+
+    layers: tuple[LayerSpec, ...]
+    seconds: Seconds
+
+
+def fit(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> ExecutionTimeModel:
+    """The execution-time model of a profile: a tree for each family of layers, pruned by cross-validation.
+
+    Raises DataError where the profile holds no measurement.
+    """
+    observed = observations(profile)
+    if not observed:
+        raise DataError(f"{profile.device}: no measurement to learn from")
+    fallbacks = _fit_fallbacks(observed)
+    families = {name: _fit_family(family, fallbacks, max_leaves, seed) for name, family in sorted(observed.items())}
+    return ExecutionTimeModel(
+        profile.device, profile.runtime, profile.runtime_version, profile.threads, profile.settings, families, fallbacks
+    )
+
+
+def observations(profile: Profile) -> dict[str, Observations]:
+    """What a profile says of each family; unstable measurements count only where a layer has no stable one."""
+    samples: dict[LayerSpec, list[tuple[bool, float]]] = {}
+    for measurement in profile.measurements:
+        samples.setdefault(measurement.layer, []).append((measurement.stable, measurement.median_s))
+    families: dict[str, list[tuple[LayerSpec, float]]] = {}
+    for layer, found in samples.items():
+        trusted = [value for stable, value in found if stable] or [value for _, value in found]
+        if median(trusted) > 0:
+            families.setdefault(layer.family, []).append((layer, median(trusted)))
+    return {
+        name: Observations(tuple(layer for layer, _ in rows), np.array([seconds for _, seconds in rows]))
+        for name, rows in families.items()
+    }
+
+
+def folds_of(count: int, seed: int = 0, folds: int = FOLDS) -> list[tuple[Rows, Rows]]:
+    """Rows to learn from and rows to test on, for each fold; the same for the trees and for every baseline."""
+    fold = np.random.default_rng(seed).permutation(count) % min(folds, count)
+    return [(np.flatnonzero(fold != index), np.flatnonzero(fold == index)) for index in range(min(folds, count))]
+
+
+def held_out(predicted: Seconds, seconds: Seconds, leaves: int) -> HeldOut:
+    """The errors of predictions of layers that were not learned from; of those that take longer than 5 us."""
+    longer = seconds > SHORTEST_S if (seconds > SHORTEST_S).any() else np.ones(len(seconds), np.bool_)
+    misses = np.abs(predicted[longer] / seconds[longer] - 1)
+    shares = [float(100 * (misses <= limit).mean()) for limit in (0.05, 0.10)]
+    return HeldOut(float(100 * misses.mean()), shares[0], shares[1], int(longer.sum()), leaves)
+
+
+def evaluate(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> dict[str, HeldOut]:
+    """The errors of each family by cross-validation, as `fit` finds them, without the final trees."""
+    observed = observations(profile)
+    return {
+        name: cross_validate(make_design(tabulate(family.layers), family.seconds), max_leaves, seed).held_out
+        for name, family in sorted(observed.items())
+        if len(family.layers) >= FEWEST
+    }
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """Predictions of every layer by trees that have not seen it, their errors, and the number of leaves to keep."""
+
+    unseen_s: Seconds
+    held_out: HeldOut
+
+
+def cross_validate(design: Design, max_leaves: int = 30, seed: int = 0) -> CrossValidation:
+    """Grows a tree for each fold and prunes it by the errors on the *other* folds, so that no choice saw the layer."""
+    seconds, count = design.seconds, design.table.size
+    folds = folds_of(count, seed)
+    predicted = np.array([_predictions_by_leaves(design, rows, max_leaves) for rows, _ in folds])
+    misses = np.abs(predicted / seconds - 1)
+    losses = np.array([misses[index][:, test].sum(axis=1) for index, (_, test) in enumerate(folds)])
+    total = losses.sum(axis=0)
+    unseen = np.empty(count)
+    for index, (_, test) in enumerate(folds):
+        unseen[test] = predicted[index, _fewest_leaves(total - losses[index])][test]
+    return CrossValidation(unseen, held_out(unseen, seconds, _fewest_leaves(total) + 1))
+
+
+def _fit_family(family: Observations, fallbacks: Fallbacks, max_leaves: int, seed: int) -> FamilyTree:
+    table = tabulate(family.layers)
+    if len(family.layers) < FEWEST:
+        return _scaled_fallback(family, fallbacks)
+    design = make_design(table, family.seconds)
+    errors = cross_validate(design, max_leaves, seed).held_out
+    root = grow(design, np.arange(table.size), round(max_leaves * OVERGROWTH))
+    while root.leaf_count > errors.leaves:
+        prune(root)
+    return FamilyTree(table.kind, freeze(design, root), replace(errors, leaves=root.leaf_count))
+
+
+def _fewest_leaves(losses: NDArray[np.float64]) -> int:
+    """The index of the fewest leaves whose loss is about the least."""
+    return int(np.flatnonzero(losses <= losses.min() * PARSIMONY)[0])
+
+
+def _predictions_by_leaves(design: Design, rows: Rows, max_leaves: int) -> NDArray[np.float64]:
+    """Predictions of all layers by trees of 1 to `max_leaves` leaves that learned from `rows`: (leaves, layers)."""
+    root = grow(design, rows, round(max_leaves * OVERGROWTH))
+    predicted = np.empty((max_leaves, design.table.size))
+    limit = max_leaves
+    for count, tree in _pruned(design, root):
+        if count <= limit:
+            predicted[count - 1 : limit] = predict_tree(tree, design.table)
+            limit = count - 1
+    return predicted
+
+
+def _pruned(design: Design, root: Growing) -> Iterator[tuple[int, Node]]:
+    yield root.leaf_count, freeze(design, root)
+    while prune(root):
+        yield root.leaf_count, freeze(design, root)
+
+
+def _scaled_fallback(family: Observations, fallbacks: Fallbacks) -> FamilyTree:
+    """Too few layers to learn a leaf from: the fallback, scaled to them."""
+    table = tabulate(family.layers)
+    fallback = fallbacks.of(table.kind)
+    factor = float(np.median(family.seconds / fallback.predict(table)))
+    rates = {name: rate_s * factor for name, rate_s in fallback.rates_s.items()}
+    leaf = Leaf(rates, fallback.constant_s * factor, {}, table.size, 0.0)
+    error = float(np.abs(leaf.predict(table) / family.seconds - 1).mean())
+    return FamilyTree(table.kind, replace(leaf, error=error), None)
+
+
+def _fit_fallbacks(observed: Mapping[str, Observations]) -> Fallbacks:
+    """A rate for operations and one for items moved, over all layers; and one for those that only move or map items."""
+    plain = {name: family for name, family in observed.items() if is_plain(family.layers[0].kind)}
+    return Fallbacks(_fit_fallback(plain or observed), _fit_fallback(observed))
+
+
+def _fit_fallback(observed: Mapping[str, Observations]) -> Leaf:
+    names = ("macs", "moved_items")
+    columns = [explanatory_columns(tabulate(family.layers), {}, names) for family in observed.values()]
+    variables = np.concatenate([np.array([*column, np.ones(len(column[0]))]) for column in columns], axis=1).T
+    seconds = np.concatenate([family.seconds for family in observed.values()])
+    weight = 1 / np.maximum(seconds, FLOOR_S)
+    scale = np.maximum(variables.max(axis=0), 1.0)
+    weights, loss = robust_fit(variables / scale * weight[:, None], seconds * weight)
+    rates = weights / scale
+    named = {name: float(rate) for name, rate in zip(names, rates, strict=False) if rate > 0}
+    return Leaf(named, float(rates[-1]), {}, len(seconds), loss / len(seconds))

@@ -1,0 +1,126 @@
+"""Growing and pruning of trees: best split first, then the weakest link away."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edgewright.timing.columns import Mask
+from edgewright.timing.leaves import Array, Design, Fit, batched_nnls, fit_leaf, to_leaf
+from edgewright.timing.splits import Rows, Split, candidate_splits
+from edgewright.timing.tree import Branch, Node
+
+MIN_SUPPORT = 12
+COMBINATIONS = 12
+"""Block combinations that candidate splits are ranked with: the best of the node."""
+TRIED = 6
+"""Candidate splits that are fitted robustly, out of all that are ranked."""
+
+
+@dataclass(eq=False)
+class Division:
+    """The best split found for a node, and what its two sides fit."""
+
+    split: Split
+    yes: "Growing"
+    no: "Growing"
+    gain: float
+
+
+@dataclass(eq=False)
+class Growing:
+    """A node while the tree grows: its rows, its fit as a leaf, the best division found, and whether it is taken."""
+
+    rows: Rows
+    fit: Fit
+    division: Division | None = None
+    divided: bool = field(default=False)
+
+    @property
+    def loss(self) -> float:
+        """The loss of the subtree."""
+        return self.division.yes.loss + self.division.no.loss if self.divided and self.division else self.fit.loss
+
+    @property
+    def leaf_count(self) -> int:
+        if self.divided and self.division:
+            return self.division.yes.leaf_count + self.division.no.leaf_count
+        return 1
+
+
+def grow(design: Design, rows: Rows, max_leaves: int) -> Growing:
+    """A tree on the given rows: the division that lowers the loss most is taken first (best-first Algorithm 1)."""
+    root = Growing(rows, fit_leaf(design, rows))
+    divide(design, root)
+    open_nodes = [root]
+    for _ in range(max_leaves - 1):
+        open_nodes = [node for node in open_nodes if node.division is not None and node.division.gain > 0]
+        if not open_nodes:
+            break
+        chosen = max(open_nodes, key=lambda node: node.division.gain if node.division else 0.0)
+        open_nodes.remove(chosen)
+        chosen.divided = True
+        assert chosen.division is not None
+        for side in (chosen.division.yes, chosen.division.no):
+            divide(design, side)
+            open_nodes.append(side)
+    return root
+
+
+def divide(design: Design, node: Growing) -> None:
+    """Finds the best division of a node: all candidates ranked by least squares, the best few fitted robustly."""
+    candidates = candidate_splits(design.table, node.rows, MIN_SUPPORT)
+    if not candidates:
+        return
+    losses = rank_splits(design, node, [mask for _, mask in candidates])
+    for index in np.argsort(losses, kind="stable")[:TRIED]:
+        split, mask = candidates[index]
+        yes, no = (Growing(rows, fit_leaf(design, rows)) for rows in (node.rows[mask], node.rows[~mask]))
+        gain = node.fit.loss - yes.fit.loss - no.fit.loss
+        if node.division is None or gain > node.division.gain:
+            node.division = Division(split, yes, no, gain)
+
+
+def rank_splits(design: Design, node: Growing, masks: list[Mask]) -> Array:
+    """The sum of squares that each split leaves: all Gram matrices of both sides by one product with the masks."""
+    target = design.target[node.rows]
+    relative = design.relative[node.fit.ranking[:COMBINATIONS]][:, node.rows]
+    combinations, count, variables = relative.shape
+    upper = np.triu_indices(variables)
+    pairs = (relative[:, :, upper[0]] * relative[:, :, upper[1]]).transpose(1, 0, 2).reshape(count, -1)
+    moments = (relative * target[:, None]).transpose(1, 0, 2).reshape(count, -1)
+    terms = np.concatenate([pairs, moments, (target * target)[:, None]], axis=1)
+    yes = np.array(masks, np.float64) @ terms
+    sums = np.concatenate([yes, terms.sum(axis=0) - yes])
+    problems = len(sums) * combinations
+    grams = np.empty((variables, variables, problems))
+    halves = sums[:, : pairs.shape[1]].reshape(problems, -1).T
+    grams[upper], grams[upper[::-1]] = halves, halves
+    products = np.ascontiguousarray(sums[:, pairs.shape[1] : -1].reshape(problems, variables).T)
+    losses = batched_nnls(grams, products, np.repeat(sums[:, -1], combinations), 16)
+    best = losses.reshape(len(sums), combinations).min(axis=1)
+    found: Array = best[: len(masks)] + best[len(masks) :]
+    return found
+
+
+def prune(root: Growing) -> bool:
+    """Turns the division that is worth least for each leaf it adds back into a leaf; False at the root alone."""
+    weakest = min(_divided(root), key=lambda node: (node.fit.loss - node.loss) / (node.leaf_count - 1), default=None)
+    if weakest is None:
+        return False
+    weakest.divided = False
+    return True
+
+
+def _divided(node: Growing) -> list[Growing]:
+    if not node.divided or node.division is None:
+        return []
+    return [node, *_divided(node.division.yes), *_divided(node.division.no)]
+
+
+def freeze(design: Design, node: Growing) -> Node:
+    """The tree as it stands, as plain data."""
+    support = len(node.rows)
+    if not node.divided or node.division is None:
+        return to_leaf(design, node.fit, support)
+    yes, no = freeze(design, node.division.yes), freeze(design, node.division.no)
+    return Branch(node.division.split, yes, no, support, node.fit.loss / support)

@@ -1,0 +1,107 @@
+"""ExecutionTimeModel: seconds of any layer on one device, from a tree for each family of layers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgewright.graph.cost import is_plain
+from edgewright.graph.types import LayerSpec
+from edgewright.timing.columns import Table, tabulate
+from edgewright.timing.tree import Leaf, Node, Seconds, predict_tree
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Errors on layers that were not learned from: mean absolute percentage error, shares within, their number.
+
+    Only layers longer than 5 us are counted; `leaves` is the size of the tree.
+    """
+
+    mape_percent: float
+    within_5_percent: float
+    within_10_percent: float
+    n: int
+    leaves: int
+
+
+@dataclass(frozen=True)
+class FamilyTree:
+    """The tree of one family of layers; `held_out` is None where too few were measured to hold any out."""
+
+    kind: str
+    root: Node
+    held_out: HeldOut | None
+
+
+@dataclass(frozen=True)
+class Fallbacks:
+    """Rates for families that were never measured: `plain` for what moves or maps items, `any` for all else."""
+
+    plain: Leaf
+    any: Leaf
+
+    def of(self, kind: str) -> Leaf:
+        return self.plain if is_plain(kind) else self.any
+
+
+@dataclass(frozen=True)
+class ExecutionTimeModel:
+    """Predicts the seconds of layers on a device, and says from what rules.
+
+    A family that was never measured is answered by `fallbacks`: one rate for operations and one for items moved,
+    learned from all that was measured; `unmeasured` names such families. A `reshape` never measured costs nothing.
+    """
+
+    device: str
+    runtime: str
+    runtime_version: str
+    threads: int
+    settings: str
+    families: Mapping[str, FamilyTree]
+    fallbacks: Fallbacks
+
+    def predict(self, layers: Sequence[LayerSpec]) -> Seconds:
+        """Seconds of each layer, none negative; 100,000 layers take less than a second."""
+        predicted = np.empty(len(layers))
+        rows: dict[tuple[str, str], list[int]] = {}
+        for row, layer in enumerate(layers):
+            rows.setdefault((layer.kind, layer.dtype), []).append(row)
+        for same in rows.values():
+            table = tabulate([layers[row] for row in same] if len(same) < len(layers) else layers)
+            predicted[same] = self._predict_family(layers[same[0]].family, table)
+        return predicted
+
+    def unmeasured(self, layers: Iterable[LayerSpec]) -> tuple[str, ...]:
+        """The families among the layers for which only a fallback answers."""
+        return tuple(sorted({layer.family for layer in layers} - self.families.keys()))
+
+    def held_out(self) -> dict[str, HeldOut]:
+        """The held-out errors of each family that has them."""
+        return {name: tree.held_out for name, tree in self.families.items() if tree.held_out is not None}
+
+    def rules(self) -> str:
+        """Each tree as rules in words, with the support and the error of each."""
+        from edgewright.timing.rules import rules_of
+
+        return "\n\n".join(rules_of(name, tree) for name, tree in self.families.items())
+
+    def to_json(self) -> str:
+        """The readable JSON document that `from_json` reads."""
+        from edgewright.timing.store import dump_model
+
+        return dump_model(self)
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "execution-time model") -> "ExecutionTimeModel":
+        """The inverse of `to_json`, which checks all it reads. Raises StoreError, naming `source`."""
+        from edgewright.timing.store import load_model
+
+        return load_model(text, source)
+
+    def _predict_family(self, family: str, table: Table) -> Seconds:
+        if family in self.families:
+            return predict_tree(self.families[family].root, table)
+        if table.kind == "reshape":
+            return np.zeros(table.size)
+        return self.fallbacks.of(table.kind).predict(table)
