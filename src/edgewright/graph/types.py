@@ -103,6 +103,12 @@ class Op:
     variant: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def operands(self) -> tuple[str, ...]:
+        """The inputs that are data or weights, without the scales and zero points that stand between them."""
+        positions = self.attributes.get("operands")
+        return self.inputs if positions is None else tuple(self.inputs[position] for position in positions)
+
 
 @dataclass(frozen=True)
 class Graph:

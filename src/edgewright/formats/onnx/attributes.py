@@ -1,5 +1,6 @@
 """Attributes of each kind of op in the words that `ops` documents."""
 
+import re
 from collections.abc import Callable, Mapping
 from math import isfinite
 from types import MappingProxyType
@@ -38,7 +39,24 @@ def is_readable(kind: str, node: Node) -> bool:
 def attributes_of(kind: str, node: Node) -> dict[str, Any]:
     """The neutral attributes of a node; the key `variant` overrides the op's variant."""
     rule = _RULES.get(kind)
-    return rule(node) if rule is not None else {}
+    found = rule(node) if rule is not None else {}
+    operands = _quantized_operands(node)
+    return found | ({"operands": operands} if operands else {})
+
+
+def _quantized_operands(node: Node) -> tuple[int, ...]:
+    """Positions of data and weights in a quantized op, whose scales and zero points stand between them."""
+    if node.op_type in {"QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul", "QGemm"}:
+        return (0, 3)
+    if node.op_type == "QLinearConcat":
+        return tuple(range(2, len(node.proto.input), 3))
+    single = node.op_type.startswith("QLinear") or node.op_type in {"QuantizeLinear", "DequantizeLinear"}
+    return (0,) if single else ()
+
+
+def snake(name: str) -> str:
+    """`LeakyRelu` as `leaky_relu`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
 def groups_of(node: Node) -> int:
@@ -49,7 +67,7 @@ def _fused(node: Node) -> tuple[str, ...]:
     """What ONNX Runtime folded into the op: a sum (the fourth input), an activation."""
     added = ("add",) if node.op_type in {"Conv", "FusedConv", "NhwcFusedConv"} and node.name(3) else ()
     activation = str(node.attributes.get("activation", ""))
-    return (*added, activation.lower()) if activation else added
+    return (*added, snake(activation)) if activation else added
 
 
 def _conv(node: Node) -> dict[str, Any]:

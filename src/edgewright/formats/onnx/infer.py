@@ -31,7 +31,7 @@ def infer(
 ) -> None:
     """Fill `values` for the nodes, which must be in execution order.
 
-    `given` are shapes of inputs, `known` shapes of tensors that inference can't find. Raises ShapeError.
+    `given` are shapes of inputs, `known` shapes of tensors that the caller knows better. Raises ShapeError.
     """
     values.store(model.graph)
     values.types |= input_types(model.graph, given, values.source)
@@ -64,7 +64,7 @@ def _steering_value(name: str, values: Values) -> Array | None:
 
 
 def _best(name: str, found: TypeProto | None, declared: TypeProto | None, known: Mapping[str, Shape]) -> TypeProto:
-    """The type that says most: what was inferred, else what the caller knows, else what the file declares."""
+    """The type that says most: what the caller knows, else what was inferred, else what the file declares."""
     best = TypeProto()
     if found is not None:
         best.CopyFrom(found)
@@ -74,14 +74,13 @@ def _best(name: str, found: TypeProto | None, declared: TypeProto | None, known:
         return best
     if declared is not None and not best.tensor_type.elem_type:
         best.tensor_type.elem_type = declared.tensor_type.elem_type
-    if not _is_complete(best):
-        if name in known:
-            best.tensor_type.shape.SetInParent()
-            best.tensor_type.shape.ClearField("dim")
-            for size in known[name]:
-                best.tensor_type.shape.dim.add(dim_value=size)
-        elif declared is not None and _is_complete(declared):
-            best.tensor_type.shape.CopyFrom(declared.tensor_type.shape)
+    if name in known:
+        best.tensor_type.shape.SetInParent()
+        best.tensor_type.shape.ClearField("dim")
+        for size in known[name]:
+            best.tensor_type.shape.dim.add(dim_value=size)
+    elif not _is_complete(best) and declared is not None and _is_complete(declared):
+        best.tensor_type.shape.CopyFrom(declared.tensor_type.shape)
     return best
 
 

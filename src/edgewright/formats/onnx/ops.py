@@ -26,10 +26,10 @@ pads, sizes, bounds) are constant in nearly every network; they are left out of 
 - quantize, dequantize: scale and zero_point where there is one for the whole tensor, else axis
 - other (the op in snake case): control_flow for If, Loop, Scan
 
+Where scales and zero points stand between the operands, `operands` has the positions of data and weights in `inputs`.
 Ops whose activations have their channels last are told by the axes of their tensors.
 """
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -93,7 +93,7 @@ _VARIANTS: Mapping[str, str] = MappingProxyType(
         "PRelu": "prelu", "LRN": "lrn", "IsNaN": "is_nan", "GatherND": "gather_nd", "GlobalAveragePool": "average",
         "GlobalMaxPool": "max", "GlobalLpPool": "lp", "QLinearGlobalAveragePool": "average",
         "ReorderInput": "to_blocked", "ReorderOutput": "from_blocked", "ReduceL1": "l1", "ReduceL2": "l2",
-        "RMSNormalization": "rms_normalization", "BiasAdd": "add", "QLinearConv": "qlinear", "ConvInteger": "integer",
+        "RMSNormalization": "rms_normalization", "BiasAdd": "add", "Sum": "add", "QLinearConv": "qlinear", "ConvInteger": "integer",
         "MatMulInteger": "integer", "QLinearMatMul": "qlinear", "QGemm": "qlinear", "DynamicQuantizeMatMul": "dynamic",
         "MatMulIntegerToFloat": "integer", "MatMulNBits": "n_bits",
     }
@@ -107,7 +107,7 @@ def op_of(node: Node) -> Op:
     proto = node.proto
     if not _is_understood(node):
         found: dict[str, Any] = {"control_flow": True} if has_subgraph(proto) else {}
-        return Op(proto.name, "other", tuple(proto.input), tuple(proto.output), None, _snake(node.op_type), found)
+        return Op(proto.name, "other", tuple(proto.input), tuple(proto.output), None, rules.snake(node.op_type), found)
     kind = _kind(node)
     window = window_of(node, node.shape(_weight_index(node)) if "conv" in kind else None) if kind in _WINDOWED else None
     inputs = tuple(proto.input[: rules.OPERANDS.get(node.op_type, len(proto.input))])
@@ -132,8 +132,8 @@ def _is_understood(node: Node) -> bool:
 def _kind(node: Node) -> str:
     kind = _KINDS[node.op_type]
     if kind == "conv":
-        channels = node.shape()[-1 if node.channels_last else 1]
-        return "depthwise_conv" if rules.groups_of(node) == channels > 1 else "conv"
+        # By the weight, as a blocked layout rounds channels and groups up.
+        return "depthwise_conv" if rules.groups_of(node) > 1 == node.shape(_weight_index(node))[1] else "conv"
     if kind == "matmul" and node.values.is_constant(node.name(_weight_index(node))):
         return "fully_connected"
     if node.op_type == "PRelu" and not node.values.is_constant(node.name(1)):
@@ -150,8 +150,4 @@ def _variant(node: Node, kind: str) -> str:
         return _VARIANTS[node.op_type]
     if kind in _PLAIN_VARIANT:
         return ""
-    return _snake(node.op_type.removeprefix("Reduce").removeprefix("QLinear"))
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return rules.snake(node.op_type.removeprefix("Reduce").removeprefix("QLinear"))

@@ -24,8 +24,8 @@ def read(
 ) -> Graph:
     """The network of an ONNX file or model; ops are named as by `named`, in topological order.
 
-    `input_shapes` gives inputs with open dimensions their shape (an open batch alone is 1), `known_shapes` gives
-    tensors that inference can't find theirs. What depends on constants only is constant, and no op. A tensor of
+    `input_shapes` gives inputs with open dimensions their shape (an open batch alone is 1). `known_shapes` says the
+    shapes of inner tensors, as a runtime reports them, and goes before what can be inferred. What depends on constants only is constant, and no op. A tensor of
     unknown size has the shape () and no dtype. Raises ModelError for a file that is missing or broken, and ShapeError.
     """
     if isinstance(source, ModelProto):
