@@ -14,7 +14,7 @@ from edgewright.profile import Profile
 from edgewright.timing.columns import tabulate
 from edgewright.timing.growth import Growing, freeze, grow, prune
 from edgewright.timing.leaves import FLOOR_S, Design, make_design, robust_fit
-from edgewright.timing.model import ExecutionTimeModel, Fallbacks, FamilyTree, HeldOut
+from edgewright.timing.model import ExecutionTimeModel, Fallbacks, FamilyTree, HeldOut, held_out_errors
 from edgewright.timing.splits import Rows
 from edgewright.timing.tree import Leaf, Node, Seconds, predict_tree
 from edgewright.timing.variables import explanatory_columns
@@ -26,8 +26,6 @@ PARSIMONY = 1.005
 """Fewer leaves are preferred while the cross-validated error stays within this factor of the least."""
 FEWEST = 8
 """Fewer layers than this teach no leaf: the fallback is scaled to them."""
-SHORTEST_S = 5e-6
-"""Errors are reported of layers that take longer; below it the clock and the call are measured."""
 
 
 @dataclass(frozen=True)
@@ -75,14 +73,6 @@ def folds_of(count: int, seed: int = 0, folds: int = FOLDS) -> list[tuple[Rows, 
     return [(np.flatnonzero(fold != index), np.flatnonzero(fold == index)) for index in range(min(folds, count))]
 
 
-def held_out(predicted: Seconds, seconds: Seconds, leaves: int) -> HeldOut:
-    """The errors of predictions of layers that were not learned from; of those that take longer than 5 us."""
-    longer = seconds > SHORTEST_S if (seconds > SHORTEST_S).any() else np.ones(len(seconds), np.bool_)
-    misses = np.abs(predicted[longer] / seconds[longer] - 1)
-    shares = [float(100 * (misses <= limit).mean()) for limit in (0.05, 0.10)]
-    return HeldOut(float(100 * misses.mean()), shares[0], shares[1], int(longer.sum()), leaves)
-
-
 def evaluate(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> dict[str, HeldOut]:
     """The errors of each family by cross-validation, as `fit` finds them, without the final trees."""
     observed = observations(profile)
@@ -112,7 +102,7 @@ def cross_validate(design: Design, max_leaves: int = 30, seed: int = 0) -> Cross
     unseen = np.empty(count)
     for index, (_, test) in enumerate(folds):
         unseen[test] = predicted[index, _fewest_leaves(total - losses[index])][test]
-    return CrossValidation(unseen, held_out(unseen, seconds, _fewest_leaves(total) + 1))
+    return CrossValidation(unseen, held_out_errors(unseen, seconds, _fewest_leaves(total) + 1))
 
 
 def _fit_family(family: Observations, fallbacks: Fallbacks, max_leaves: int, seed: int) -> FamilyTree:
