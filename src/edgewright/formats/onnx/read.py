@@ -13,6 +13,7 @@ from edgewright.formats.onnx.load import check, load, named, opset_of
 from edgewright.formats.onnx.nodes import Node
 from edgewright.formats.onnx.ops import op_of
 from edgewright.formats.onnx.order import in_order
+from edgewright.formats.onnx.standins import is_channels_last
 from edgewright.formats.onnx.values import Values
 from edgewright.graph.types import Graph, Op, Shape
 
@@ -38,18 +39,22 @@ def read(
     values = Values(name, folder)
     infer(model, nodes, values, input_shapes or {}, known_shapes or {})
     opset = opset_of(model)
-    ops = tuple(op_of(Node(node, values, opset)) for node in nodes if not values.are_constant(_made(node.output)))
+    nodes = [node for node in nodes if not values.are_constant(_made(node.output))]
+    ops = tuple(op_of(Node(node, values, opset)) for node in nodes)
+    last = frozenset(node.name for node in nodes if is_channels_last(node))
     inputs = tuple(value.name for value in graph_inputs(model.graph))
-    return _graph(ops, values, inputs, tuple(value.name for value in model.graph.output))
+    return _graph(ops, values, inputs, tuple(value.name for value in model.graph.output), last)
 
 
 def _made(names: Iterable[str]) -> list[str]:
     return [name for name in names if name]
 
 
-def _graph(ops: tuple[Op, ...], values: Values, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Graph:
+def _graph(
+    ops: tuple[Op, ...], values: Values, inputs: tuple[str, ...], outputs: tuple[str, ...], last: frozenset[str]
+) -> Graph:
     used = (name for op in ops for name in (*op.inputs, *op.outputs))
     names = dict.fromkeys(filter(None, (*inputs, *used, *outputs)))
     tensors = {name: values.tensor(name) for name in names}
-    axes = axes_of(ops, tensors)
+    axes = axes_of(ops, tensors, last)
     return Graph(ops, {name: replace(tensors[name], axes=axes.get(name, "")) for name in names}, inputs, outputs)
