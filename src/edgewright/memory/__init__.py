@@ -1,0 +1,1 @@
+"""Peak memory: lifetimes, places in an arena, the allocators of runtimes, and an independent verifier."""
