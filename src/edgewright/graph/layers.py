@@ -128,6 +128,8 @@ def _matmul(op: Op, graph: Graph) -> LayerSpec:
 
 
 def _flat(op: Op, graph: Graph) -> LayerSpec:
+    if op.variant == "prelu":  # its slopes are broadcast like the operand of a binary op
+        return replace(_elementwise(op, graph), kind="binary")
     items, variant = _tensor(graph, op.operands[0]).items, op.variant
     if op.kind == "cast":
         variant = f"{_dtype(op, graph)}-{_tensor(graph, op.outputs[0]).dtype}"
