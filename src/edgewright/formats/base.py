@@ -1,14 +1,18 @@
 """What a model format must do."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from edgewright.graph.edits import Edit
 from edgewright.graph.types import Graph, Shape
 
 
 class Format(Protocol):
-    """A file format of models: reads a file into a Graph."""
+    """A file format of models: reads a file into a Graph, and applies edits to the file.
+
+    The law: read(apply(file, edits)) == graph.edits.apply(read(file), edits).
+    """
 
     @property
     def name(self) -> str:
@@ -18,4 +22,11 @@ class Format(Protocol):
         """The network in the file; `shapes` gives inputs with dynamic dimensions their shape.
 
         Raises ModelError for a file that is missing or broken, ShapeError for a dynamic shape that was not given.
+        """
+
+    def apply(self, path: Path, edits: Sequence[Edit], out: Path, shapes: Mapping[str, Shape] | None = None) -> None:
+        """Write the file after the edits to `out`; what they do not touch stays as it was.
+
+        Inputs whose shape is given are fixed to it. Raises ModelError, with nothing written, for a script that does not
+        fit, an op that can't be changed so, and an output that can't be written or is the file itself.
         """

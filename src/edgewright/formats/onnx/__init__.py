@@ -1,13 +1,15 @@
 """The ONNX format: ModelProto to Graph, and edits applied to a ModelProto."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edgewright.formats.onnx.apply import apply, edited
 from edgewright.formats.onnx.load import load, named
 from edgewright.formats.onnx.read import read
+from edgewright.graph.edits import Edit
 from edgewright.graph.types import Graph, Shape
 
-__all__ = ["OnnxFormat", "load", "named", "read"]
+__all__ = ["OnnxFormat", "apply", "edited", "load", "named", "read"]
 
 
 class OnnxFormat:
@@ -17,3 +19,6 @@ class OnnxFormat:
 
     def read(self, path: Path, shapes: Mapping[str, Shape] | None = None) -> Graph:
         return read(path, shapes)
+
+    def apply(self, path: Path, edits: Sequence[Edit], out: Path, shapes: Mapping[str, Shape] | None = None) -> None:
+        apply(path, edits, out, shapes)

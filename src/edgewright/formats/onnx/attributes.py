@@ -2,14 +2,14 @@
 
 import re
 from collections.abc import Callable, Mapping
-from math import isfinite
+from math import isfinite, prod
 from types import MappingProxyType
 from typing import Any
 
 from edgewright.formats.onnx.nodes import Node
 from edgewright.formats.onnx.windows import output_padding_of, spatial_of
 
-OPERANDS: Mapping[str, int] = MappingProxyType(
+_OPERANDS: Mapping[str, int] = MappingProxyType(
     {
         **dict.fromkeys(("Slice", "Pad", "Reshape", "Resize", "Upsample", "Clip", "Split", "Squeeze", "Unsqueeze"), 1),
         **dict.fromkeys(("Expand", "Tile", "Dropout", "CastLike"), 1),
@@ -19,21 +19,29 @@ OPERANDS: Mapping[str, int] = MappingProxyType(
 )
 """How many of a node's first inputs are operands, where those after them say how to compute."""
 
+
+def operand_count(node: Node) -> int:
+    """How many of a node's first inputs are operands; those after them are in the attributes, where constant."""
+    count = _OPERANDS.get(node.op_type, len(node.proto.input))
+    computed = [i for i, name in enumerate(node.proto.input) if name and not node.values.is_constant(name)]
+    return max([count, *(i + 1 for i in computed)])
+
+
 RESULTS: Mapping[str, int] = MappingProxyType({"Dropout": 1, "BatchNormalization": 1})
 """How many of a node's outputs there are in inference, where it has more in training."""
 
 _STEERED = {"slice": (1, 2, 3, 4), "pad": (1, 2, 3), "split": (1,), "reduction": (1,)}
-"""Inputs that must be constant for the op to be understood."""
+"""Inputs whose value must be known for the op to be understood."""
 
 
 def is_readable(kind: str, node: Node) -> bool:
-    """Whether everything that says how to compute is in the file, and the ranks fit."""
+    """Whether everything that says how to compute is known, and the ranks fit."""
     if "conv" in kind or kind in {"max_pool", "average_pool", "global_pool"}:
         return node.rank >= 3
-    if node.op_type not in OPERANDS:
+    if node.op_type not in _OPERANDS:
         return True
     steered = _STEERED.get(kind, ())
-    return all(node.constant(i) is not None for i in steered if node.name(i))
+    return all(node.value(i) is not None for i in steered if node.name(i))
 
 
 def attributes_of(kind: str, node: Node) -> dict[str, Any]:
@@ -41,7 +49,29 @@ def attributes_of(kind: str, node: Node) -> dict[str, Any]:
     rule = _RULES.get(kind)
     found = rule(node) if rule is not None else {}
     operands = _quantized_operands(node)
-    return found | ({"operands": operands} if operands else {})
+    return found | ({"operands": operands} if operands else {}) | _scales(node)
+
+
+_SCALES = {"QLinearConv": (1, 6), "QLinearMatMul": (1, 6), "QGemm": (1, 7), "QLinearAdd": (1, 6), "QLinearMul": (1, 6),
+           "QuantizeLinear": (None, 1), "DequantizeLinear": (1, None)}  # fmt: skip
+"""Positions of the scales of a quantized op's first operand and output; zero points stand behind them."""
+
+
+def _scales(node: Node) -> dict[str, Any]:
+    """Scale and zero point of the first operand and of the output, where there is one for the whole tensor."""
+    op_type = node.op_type
+    single = (1, 3) if op_type.startswith("QLinear") and op_type != "QLinearConcat" else (None, None)
+    concat = (3, 0) if op_type == "QLinearConcat" else single
+    found: dict[str, Any] = {}
+    for side, index in zip(("input", "output"), _SCALES.get(op_type, concat), strict=True):
+        if index is None:
+            continue
+        scale, zero_point = node.value(index), node.value(index + 1)
+        if scale is None or scale.size != 1 or (node.name(index + 1) and zero_point is None):
+            continue
+        found[f"{side}_scale"] = float(scale.reshape(-1)[0])
+        found[f"{side}_zero_point"] = int(zero_point.reshape(-1)[0]) if zero_point is not None else 0
+    return found
 
 
 def _quantized_operands(node: Node) -> tuple[int, ...]:
@@ -155,7 +185,7 @@ def _reduction(node: Node) -> dict[str, Any]:
 
 
 def _resize(node: Node) -> dict[str, Any]:
-    scales = node.constant(2 if len(node.proto.input) > 2 else 1)
+    scales = node.value(2 if len(node.proto.input) > 2 else 1)
     sizes = zip(node.output_shape(), node.shape(), strict=True)
     given = node.attributes.get("scales", None if scales is None or scales.size != node.rank else scales.tolist())
     found = node.attributes
@@ -245,15 +275,8 @@ def _recurrent(node: Node) -> dict[str, Any]:
 
 
 def _quantization(node: Node) -> dict[str, Any]:
-    if node.op_type == "DynamicQuantizeLinear":
-        return {}
-    scale, zero_point = node.constant(1), node.constant(2)
-    if scale is None or scale.size != 1 or (node.name(2) and zero_point is None):
-        return {"axis": node.axis(default=1)}
-    return {
-        "scale": float(scale.reshape(-1)[0]),
-        "zero_point": int(zero_point.reshape(-1)[0]) if zero_point is not None else 0,
-    }
+    is_whole = node.op_type == "DynamicQuantizeLinear" or prod(node.shape(1)) == 1
+    return {} if is_whole else {"axis": node.axis(default=1)}
 
 
 _RULES: Mapping[str, Callable[[Node], dict[str, Any]]] = MappingProxyType(

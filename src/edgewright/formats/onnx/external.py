@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from onnx import TensorProto
+from onnx import ModelProto, TensorProto
 
 from edgewright.errors import ModelError
 from edgewright.formats.onnx.dtypes import bits_of
+from edgewright.formats.onnx.reading import tensors_of
 
 
 def check_external(tensor: TensorProto, folder: Path, source: str) -> None:
@@ -34,6 +35,13 @@ def read_external(tensor: TensorProto, folder: Path, source: str) -> TensorProto
     except OSError as error:
         raise ModelError(f"{source}: weight data file {path.name}: {error.strerror or error}") from error
     return inside
+
+
+def external_files(model: ModelProto) -> list[str]:
+    """Names of the files beside the model that have weight data of it."""
+    external = (t for t in tensors_of(model.graph) if t.data_location == TensorProto.EXTERNAL)
+    locations = (entry.value for tensor in external for entry in tensor.external_data if entry.key == "location")
+    return list(dict.fromkeys(locations))
 
 
 def _place(tensor: TensorProto, folder: Path, source: str) -> tuple[Path, int, int | None]:

@@ -10,43 +10,38 @@ from edgewright.formats.onnx.reading import has_subgraph, reads
 from edgewright.formats.onnx.values import LARGEST_VALUE, Array, Values
 
 _RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
-_MOVES = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"}
+_MOVES = {"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Slice"}
 _MOST_FLOATS = 64
 """Integers are shapes and indices; floats steer an op only where they are few (scales, bounds)."""
 
 
 def fold(node: NodeProto, values: Values, model: ModelProto) -> None:
-    """Mark the outputs of a node constant where its inputs are, and compute small ones."""
-    if node.op_type in {"Shape", "Size"} and node.domain in {"", "ai.onnx"}:
+    """Mark the outputs of a node constant where its inputs are, and compute small values that are known."""
+    is_standard = node.domain in {"", "ai.onnx"}
+    if is_standard and node.op_type in {"Shape", "Size"}:
         _fold_shape(node, values)
-        return
-    if node.op_type in _RANDOM or not values.are_constant(reads(node)):
-        return
-    outputs = [name for name in node.output if name]
-    if node.op_type == "Constant" and node.domain in {"", "ai.onnx"}:
+    elif is_standard and node.op_type == "Constant":
         _fold_constant(node, values)
-        return
-    values.folded.update(outputs)
-    if node.op_type == "DequantizeLinear" or (node.op_type in _MOVES and node.input[0] in values.stored_as):
-        # A weight that is stored quantized: runtimes compute with it as it is, or unpack it on the way.
-        values.stored_as[outputs[0]] = values.stored_as.get(node.input[0], values.dtype(node.input[0]))
-    elif not has_subgraph(node) and all(_is_worth_it(name, values) for name in outputs):
-        for name, value in zip(node.output, _evaluate(node, values, model), strict=False):
-            if name:
-                values.add_value(name, value)
+    elif is_standard and node.op_type == "ArgMax" and _is_single(node, values):
+        values.add_value(node.output[0], np.zeros(values.shape(node.output[0]) or (), np.int64))
+    elif node.op_type not in _RANDOM:
+        is_constant = all(values.is_constant(name) for name in reads(node))
+        if is_constant:
+            values.folded.update(name for name in node.output if name)
+        if is_constant and (node.op_type == "DequantizeLinear" or _is_stored(node, values)):
+            _keep_stored(node, values)
+        elif not has_subgraph(node):
+            _compute(node, values, model)
 
 
 def _fold_shape(node: NodeProto, values: Values) -> None:
     shape = values.shape(node.input[0])
-    if shape is None:
-        return
-    if node.op_type == "Size":
-        if prod(shape) < 2**63:
-            values.add_value(node.output[0], np.array(prod(shape), np.int64))
+    if shape is None or prod(shape) >= 2**63:
         return
     bounds = {attribute.name: attribute.i for attribute in node.attribute}
     part = shape[bounds.get("start", 0) : bounds.get("end", len(shape))]
-    values.add_value(node.output[0], np.array(part, np.int64))
+    values.add_value(node.output[0], np.array(prod(shape) if node.op_type == "Size" else part, np.int64))
+    values.folded.add(node.output[0])
 
 
 def _fold_constant(node: NodeProto, values: Values) -> None:
@@ -59,6 +54,33 @@ def _fold_constant(node: NodeProto, values: Values) -> None:
             values.add_value(name, np.array(onnx.helper.get_attribute_value(attribute), np.int64))
         elif attribute.name in {"value_float", "value_floats"}:
             values.add_value(name, np.array(onnx.helper.get_attribute_value(attribute), np.float32))
+
+
+def _is_single(node: NodeProto, values: Values) -> bool:
+    """Whether ArgMax looks along an axis of one item: then it is 0, whatever the data."""
+    shape = values.shape(node.input[0])
+    axis = next((attribute.i for attribute in node.attribute if attribute.name == "axis"), 0)
+    return bool(shape) and -len(shape) <= axis < len(shape) and shape[axis] == 1 if shape else False
+
+
+def _is_stored(node: NodeProto, values: Values) -> bool:
+    return bool(node.input) and node.input[0] in values.stored_as
+
+
+def _keep_stored(node: NodeProto, values: Values) -> None:
+    """A weight that is stored quantized stays so: runtimes compute with it as it is, or unpack it on the way."""
+    if node.op_type == "DequantizeLinear":
+        values.stored_as[node.output[0]] = values.dtype(node.input[0])
+    elif node.op_type in _MOVES:
+        values.stored_as[node.output[0]] = values.stored_as[node.input[0]]
+
+
+def _compute(node: NodeProto, values: Values, model: ModelProto) -> None:
+    if not all(_is_worth_it(name, values) for name in node.output if name):
+        return
+    for name, value in zip(node.output, _evaluate(node, values, model), strict=False):
+        if name:
+            values.add_value(name, value)
 
 
 def _is_worth_it(name: str, values: Values) -> bool:

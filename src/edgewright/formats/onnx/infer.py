@@ -53,9 +53,9 @@ def _standard_types(node: NodeProto, values: Values, model: ModelProto) -> dict[
 
 
 def _steering_value(name: str, values: Values) -> Array | None:
-    """The value of a constant that may steer a shape: integers, or a few floats."""
+    """The value of a tensor that may steer a shape: integers, or a few floats."""
     shape = values.shape(name)
-    if not values.is_constant(name) or shape is None or len(shape) > 1:
+    if shape is None or len(shape) > 1:
         return None
     if values.dtype(name) == "float32" and shape and shape[0] > _MOST_FLOATS:
         return None

@@ -1,19 +1,18 @@
 """An ONNX file as a ModelProto that is known to be whole, with every node named."""
 
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError, EncodeError
-from onnx import GraphProto, ModelProto, TensorProto
+from onnx import ModelProto, TensorProto
 
 from edgewright.errors import ModelError
 from edgewright.formats.onnx.dtypes import bits_of
 from edgewright.formats.onnx.external import check_external
 from edgewright.formats.onnx.order import check_names
-from edgewright.formats.onnx.reading import subgraphs_of
+from edgewright.formats.onnx.reading import tensors_of
 
 OLDEST_OPSET = 7
 
@@ -39,7 +38,7 @@ def check(model: ModelProto, source: str, folder: Path | None) -> None:
         raise ModelError(f"{source}: not an ONNX model, or a broken one (no graph or no operator set)")
     if opset_of(model) < OLDEST_OPSET:
         raise ModelError(f"{source}: operator set {opset_of(model)}, edgewright reads {OLDEST_OPSET} and newer")
-    for tensor in _tensors_of(model.graph):
+    for tensor in tensors_of(model.graph):
         _check_size(tensor, source)
         if tensor.data_location == TensorProto.EXTERNAL and folder is not None:
             check_external(tensor, folder, source)
@@ -50,20 +49,6 @@ def opset_of(model: ModelProto) -> int:
     """The version of ONNX's own operator set that the model imports; the newest where it uses none of it."""
     versions = [entry.version for entry in model.opset_import if entry.domain in {"", "ai.onnx"}]
     return max(versions, default=int(onnx.defs.onnx_opset_version()))
-
-
-def _tensors_of(graph: GraphProto) -> Iterator[TensorProto]:
-    """Every tensor stored in a graph: initializers and those in attributes, subgraphs included."""
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            yield from attribute.tensors
-            for subgraph in subgraphs_of(attribute):
-                yield from _tensors_of(subgraph)
 
 
 def _check_size(tensor: TensorProto, source: str) -> None:

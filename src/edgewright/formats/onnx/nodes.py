@@ -58,23 +58,23 @@ class Node:
     def rank(self) -> int:
         return len(self.shape())
 
-    def constant(self, index: int) -> Array | None:
-        """The value of a small constant input."""
+    def value(self, index: int) -> Array | None:
+        """The value of an input that is small and known."""
         name = self.name(index)
-        return self.values.value(name) if name and self.values.is_constant(name) else None
+        return self.values.value(name) if name else None
 
     def integers(self, name: str, index: int) -> tuple[int, ...] | None:
         """Integers that are an attribute in old operator sets and an input in newer ones; None where neither."""
         if name in self.attributes:
             return tuple(int(item) for item in self.attributes[name])
-        value = self.constant(index)
+        value = self.value(index)
         return None if value is None else tuple(int(item) for item in value.reshape(-1))
 
     def number(self, name: str, index: int) -> float | None:
         """A number that is an attribute in old operator sets and an input in newer ones."""
         if name in self.attributes:
             return float(self.attributes[name])
-        value = self.constant(index)
+        value = self.value(index)
         return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
 
     def axis(self, name: str = "axis", default: int = 0) -> int:

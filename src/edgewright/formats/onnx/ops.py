@@ -23,10 +23,11 @@ pads, sizes, bounds) are constant in nearly every network; they are left out of 
 - reorder (to_blocked, from_blocked, depth_to_space, space_to_depth): block_size, mode (dcr, crd) of the last two
 - gather (gather, gather_elements, gather_nd): axis
 - gru, lstm, rnn: hidden_size, direction, layout, linear_before_reset
-- quantize, dequantize: scale and zero_point where there is one for the whole tensor, else axis
+- quantize, dequantize: axis, where there is a scale for each channel
 - other (the op in snake case): control_flow for If, Loop, Scan
 
-Where scales and zero points stand between the operands, `operands` has the positions of data and weights in `inputs`.
+Quantized ops have `operands`, the positions of data and weights in `inputs`, as scales and zero points stand between
+them, and `input_scale`, `input_zero_point`, `output_scale`, `output_zero_point` where there is one for the tensor.
 Ops whose activations have their channels last are told by the axes of their tensors.
 """
 
@@ -93,7 +94,8 @@ _VARIANTS: Mapping[str, str] = MappingProxyType(
         "PRelu": "prelu", "LRN": "lrn", "IsNaN": "is_nan", "GatherND": "gather_nd", "GlobalAveragePool": "average",
         "GlobalMaxPool": "max", "GlobalLpPool": "lp", "QLinearGlobalAveragePool": "average",
         "ReorderInput": "to_blocked", "ReorderOutput": "from_blocked", "ReduceL1": "l1", "ReduceL2": "l2",
-        "RMSNormalization": "rms_normalization", "BiasAdd": "add", "Sum": "add", "QLinearConv": "qlinear", "ConvInteger": "integer",
+        "RMSNormalization": "rms_normalization", "BiasAdd": "add", "Sum": "add",
+        "QLinearConv": "qlinear", "ConvInteger": "integer",
         "MatMulInteger": "integer", "QLinearMatMul": "qlinear", "QGemm": "qlinear", "DynamicQuantizeMatMul": "dynamic",
         "MatMulIntegerToFloat": "integer", "MatMulNBits": "n_bits",
     }
@@ -110,7 +112,7 @@ def op_of(node: Node) -> Op:
         return Op(proto.name, "other", tuple(proto.input), tuple(proto.output), None, rules.snake(node.op_type), found)
     kind = _kind(node)
     window = window_of(node, node.shape(_weight_index(node)) if "conv" in kind else None) if kind in _WINDOWED else None
-    inputs = tuple(proto.input[: rules.OPERANDS.get(node.op_type, len(proto.input))])
+    inputs = tuple(proto.input[: rules.operand_count(node)])
     outputs = tuple(proto.output[: rules.RESULTS.get(node.op_type, len(proto.output))])
     found = rules.attributes_of(kind, node)
     variant = found.pop("variant", None) or _variant(node, kind)

@@ -1,13 +1,12 @@
 """The order of nodes: names made once, and before they are read."""
 
-import heapq
-from collections import defaultdict
 from collections.abc import Sequence
 
 from onnx import GraphProto, NodeProto
 
 from edgewright.errors import ModelError
 from edgewright.formats.onnx.reading import reads
+from edgewright.graph.ordering import stable_order
 
 
 def check_names(graph: GraphProto, source: str) -> None:
@@ -30,24 +29,8 @@ def check_names(graph: GraphProto, source: str) -> None:
 
 def in_order(nodes: Sequence[NodeProto], source: str) -> list[NodeProto]:
     """The nodes in topological order, as near to their own order as can be. Raises ModelError for a cycle."""
-    makers = {name: index for index, node in enumerate(nodes) for name in node.output if name}
-    missing: list[int] = []
-    followers: defaultdict[int, list[int]] = defaultdict(list)
-    for index, node in enumerate(nodes):
-        before = {makers[name] for name in reads(node) if name in makers}
-        missing.append(len(before))
-        for maker in before:
-            followers[maker].append(index)
-    ready = [index for index, count in enumerate(missing) if count == 0]
-    order: list[int] = []
-    while ready:
-        index = heapq.heappop(ready)
-        order.append(index)
-        for follower in followers[index]:
-            missing[follower] -= 1
-            if missing[follower] == 0:
-                heapq.heappush(ready, follower)
+    order = stable_order([reads(node) for node in nodes], [node.output for node in nodes])
     if len(order) < len(nodes):
-        stuck = next(node for index, node in enumerate(nodes) if missing[index])
+        stuck = nodes[min(set(range(len(nodes))) - set(order))]
         raise ModelError(f"{source}: the network has a cycle through op {stuck.name or stuck.op_type!r}")
     return [nodes[index] for index in order]

@@ -1,10 +1,10 @@
 """A model as a Graph."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from onnx import ModelProto
+from onnx import ModelProto, NodeProto
 
 from edgewright.formats.axes import axes_of
 from edgewright.formats.onnx.infer import infer
@@ -26,9 +26,32 @@ def read(
     """The network of an ONNX file or model; ops are named as by `named`, in topological order.
 
     `input_shapes` gives inputs with open dimensions their shape (an open batch alone is 1). `known_shapes` says the
-    shapes of inner tensors, as a runtime reports them, and goes before what can be inferred. What depends on constants only is constant, and no op. A tensor of
-    unknown size has the shape () and no dtype. Raises ModelError for a file that is missing or broken, and ShapeError.
+    shapes of inner tensors, as a runtime reports them, and goes before what can be inferred. What depends on constants
+    only is constant, and no op. A tensor of unknown size has the shape () and no dtype. Raises ModelError for a file
+    that is missing or broken, and ShapeError.
     """
+    return understand(source, input_shapes, known_shapes).graph
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A model with its graph, and what was found out about its tensors.
+
+    `nodes` are all nodes in topological order, those that are no ops of the graph too.
+    """
+
+    model: ModelProto
+    nodes: list[NodeProto]
+    values: Values
+    graph: Graph
+
+
+def understand(
+    source: Path | ModelProto,
+    input_shapes: Mapping[str, Shape] | None = None,
+    known_shapes: Mapping[str, Shape] | None = None,
+) -> Reading:
+    """What `read` finds, with the model that it was found in."""
     if isinstance(source, ModelProto):
         model, name, folder = source, "model", None
         check(model, name, None)
@@ -39,15 +62,17 @@ def read(
     values = Values(name, folder)
     infer(model, nodes, values, input_shapes or {}, known_shapes or {})
     opset = opset_of(model)
-    nodes = [node for node in nodes if not values.are_constant(_made(node.output))]
-    ops = tuple(op_of(Node(node, values, opset)) for node in nodes)
-    last = frozenset(node.name for node in nodes if is_channels_last(node))
+    run = [node for node in nodes if not _is_folded(node, values)]
+    ops = tuple(op_of(Node(node, values, opset)) for node in run)
+    last = frozenset(node.name for node in run if is_channels_last(node))
     inputs = tuple(value.name for value in graph_inputs(model.graph))
-    return _graph(ops, values, inputs, tuple(value.name for value in model.graph.output), last)
+    graph = _graph(ops, values, inputs, tuple(value.name for value in model.graph.output), last)
+    return Reading(model, nodes, values, graph)
 
 
-def _made(names: Iterable[str]) -> list[str]:
-    return [name for name in names if name]
+def _is_folded(node: NodeProto, values: Values) -> bool:
+    """Whether a node makes constants alone, so that it is not run."""
+    return all(values.is_constant(name) for name in node.output if name)
 
 
 def _graph(

@@ -1,8 +1,8 @@
-"""What a node reads, subgraphs included."""
+"""What lies in nodes and their subgraphs: names that they read, tensors that they store."""
 
 from collections.abc import Iterator
 
-from onnx import AttributeProto, GraphProto, NodeProto
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 
 def subgraphs_of(attribute: AttributeProto) -> Iterator[GraphProto]:
@@ -32,3 +32,17 @@ def _captured(graph: GraphProto) -> Iterator[str]:
 def has_subgraph(node: NodeProto) -> bool:
     """Whether the node is control flow: If, Loop, Scan."""
     return any(True for attribute in node.attribute for _ in subgraphs_of(attribute))
+
+
+def tensors_of(graph: GraphProto) -> Iterator[TensorProto]:
+    """Every tensor stored in a graph: initializers and those in attributes, subgraphs included."""
+    yield from graph.initializer
+    for sparse in graph.sparse_initializer:
+        yield from (sparse.values, sparse.indices)
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("t"):
+                yield attribute.t
+            yield from attribute.tensors
+            for subgraph in subgraphs_of(attribute):
+                yield from tensors_of(subgraph)

@@ -46,9 +46,8 @@ class Values:
         self._stored[name] = tensor
 
     def add_value(self, name: str, value: Array) -> None:
-        """Make `name` a constant whose value is known."""
-        self.types.setdefault(name, tensor_type(onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape))
-        self.folded.add(name)
+        """Make the value of a tensor known, whether it is constant or not."""
+        self.types[name] = tensor_type(onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
         self._known[name] = value
 
     def is_constant(self, name: str) -> bool:
@@ -58,7 +57,7 @@ class Values:
         return all(self.is_constant(name) for name in names)
 
     def value(self, name: str) -> Array | None:
-        """The value of a small constant; None for what is large, not constant, or not a number."""
+        """The value of a tensor that is small and known; None for any other."""
         if name not in self._known and name in self._stored:
             tensor = self._stored[name]
             shape = self.shape(name)
