@@ -6,12 +6,14 @@ import numpy as np
 
 from edgewright.timing.columns import Mask
 from edgewright.timing.leaves import Array, Design, Fit, batched_nnls, fit_leaf, to_leaf
-from edgewright.timing.splits import Rows, Split, candidate_splits
+from edgewright.timing.splits import Rows, Split, candidate_splits, nearby_splits
 from edgewright.timing.tree import Branch, Node
 
 MIN_SUPPORT = 12
 COMBINATIONS = 12
 """Block combinations that candidate splits are ranked with: the best of the node."""
+REFINED = 3
+"""Of so many of the best splits, thresholds between the quantiles are tried as well."""
 TRIED = 6
 """Candidate splits that are fitted robustly, out of all that are ranked."""
 
@@ -71,7 +73,16 @@ def divide(design: Design, node: Growing) -> None:
     candidates = candidate_splits(design.table, node.rows, MIN_SUPPORT)
     if not candidates:
         return
-    losses = rank_splits(design, node, [mask for _, mask in candidates])
+    terms = split_terms(design, node)
+    losses = rank_splits(terms, [mask for _, mask in candidates])
+    finer = [
+        option
+        for index in np.argsort(losses, kind="stable")[:REFINED]
+        for option in nearby_splits(design.table, node.rows, MIN_SUPPORT, candidates[index][0])
+    ]
+    if finer:
+        candidates = candidates + finer
+        losses = np.concatenate([losses, rank_splits(terms, [mask for _, mask in finer])])
     for index in np.argsort(losses, kind="stable")[:TRIED]:
         split, mask = candidates[index]
         yes, no = (Growing(rows, fit_leaf(design, rows)) for rows in (node.rows[mask], node.rows[~mask]))
@@ -80,24 +91,38 @@ def divide(design: Design, node: Growing) -> None:
             node.division = Division(split, yes, no, gain)
 
 
-def rank_splits(design: Design, node: Growing, masks: list[Mask]) -> Array:
-    """The sum of squares that each split leaves: all Gram matrices of both sides by one product with the masks."""
+@dataclass(frozen=True)
+class SplitTerms:
+    """What each row adds to the Gram matrices, the moments and the squares of every block combination."""
+
+    rows: Array
+    combinations: int
+    variables: int
+
+
+def split_terms(design: Design, node: Growing) -> SplitTerms:
+    """The terms of a node's rows, for the block combinations that fit it best."""
     target = design.target[node.rows]
     relative = design.relative[node.fit.ranking[:COMBINATIONS]][:, node.rows]
     combinations, count, variables = relative.shape
     upper = np.triu_indices(variables)
     pairs = (relative[:, :, upper[0]] * relative[:, :, upper[1]]).transpose(1, 0, 2).reshape(count, -1)
     moments = (relative * target[:, None]).transpose(1, 0, 2).reshape(count, -1)
-    terms = np.concatenate([pairs, moments, (target * target)[:, None]], axis=1)
-    yes = np.array(masks, np.float64) @ terms
-    sums = np.concatenate([yes, terms.sum(axis=0) - yes])
-    problems = len(sums) * combinations
+    return SplitTerms(np.concatenate([pairs, moments, (target * target)[:, None]], axis=1), combinations, variables)
+
+
+def rank_splits(terms: SplitTerms, masks: list[Mask]) -> Array:
+    """The sum of squares that each split leaves: all Gram matrices of both sides by one product with the masks."""
+    variables, upper = terms.variables, np.triu_indices(terms.variables)
+    yes = np.array(masks, np.float64) @ terms.rows
+    sums = np.concatenate([yes, terms.rows.sum(axis=0) - yes])
+    problems, pairs = len(sums) * terms.combinations, terms.combinations * len(upper[0])
     grams = np.empty((variables, variables, problems))
-    halves = sums[:, : pairs.shape[1]].reshape(problems, -1).T
+    halves = sums[:, :pairs].reshape(problems, -1).T
     grams[upper], grams[upper[::-1]] = halves, halves
-    products = np.ascontiguousarray(sums[:, pairs.shape[1] : -1].reshape(problems, variables).T)
-    losses = batched_nnls(grams, products, np.repeat(sums[:, -1], combinations), 16)
-    best = losses.reshape(len(sums), combinations).min(axis=1)
+    moments = np.ascontiguousarray(sums[:, pairs:-1].reshape(problems, variables).T)
+    losses = batched_nnls(grams, moments, np.repeat(sums[:, -1], terms.combinations), 16)
+    best = losses.reshape(len(sums), terms.combinations).min(axis=1)
     found: Array = best[: len(masks)] + best[len(masks) :]
     return found
 

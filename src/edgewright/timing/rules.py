@@ -1,9 +1,11 @@
 """A tree as rules in words."""
 
+import math
+
 from edgewright.graph.cost import is_plain
 from edgewright.timing.model import FamilyTree
-from edgewright.timing.splits import Split
-from edgewright.timing.tree import Leaf, paths
+from edgewright.timing.splits import AtMost
+from edgewright.timing.tree import Leaf, Path, paths
 from edgewright.timing.words import phrase
 
 MILLION = 1e6
@@ -29,15 +31,35 @@ def formula(leaf: Leaf, kind: str) -> str:
 
 def _title(family: str, tree: FamilyTree) -> str:
     errors = tree.held_out
-    told = "too few layers to hold any out" if errors is None else (
-        f"held-out error {errors.mape_percent:.1f} % of {errors.n} layers, "
+    if errors is None:
+        return f"{family.replace('_', ' ')}: too few layers were measured to hold any out"
+    return (
+        f"{family.replace('_', ' ')}: held-out error {errors.mape_percent:.1f} % of {errors.n} layers, "
         f"{errors.within_10_percent:.0f} % of them within 10 %"
-    )  # fmt: skip
-    return f"{family.replace('_', ' ')} ({told})"
+    )
 
 
-def _condition(splits: tuple[tuple[Split, bool], ...]) -> str:
-    return ", ".join(split.words(holds) for split, holds in splits) or "always"
+def _condition(path: Path) -> str:
+    """The splits of a path, where the bounds of each column are told once, by the narrowest."""
+    bounds: dict[str, tuple[float, float]] = {}
+    told: dict[str, str] = {}
+    for split, holds in path:
+        if isinstance(split, AtMost):
+            over, at_most = bounds.get(split.column, (-math.inf, math.inf))
+            if holds:
+                at_most = min(at_most, split.threshold)
+            else:
+                over = max(over, split.threshold)
+            bounds[split.column] = over, at_most
+            told[split.column] = _range(split.column, over, at_most)
+        else:
+            told[f"{split} {holds}"] = split.words(holds)
+    return ", ".join(told.values()) or "always"
+
+
+def _range(column: str, over: float, at_most: float) -> str:
+    sides = [f"over {over:,.10g}"] * (over > -math.inf) + [f"at most {at_most:,.10g}"] * (at_most < math.inf)
+    return f"{phrase(column)} {' and '.join(sides)}"
 
 
 def _blocks(leaf: Leaf) -> str:

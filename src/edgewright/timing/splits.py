@@ -25,9 +25,6 @@ class AtMost:
     def mask(self, table: Table) -> Mask:
         return table.column(self.column) <= self.threshold
 
-    def words(self, holds: bool) -> str:
-        return f"{phrase(self.column)} {'at most' if holds else 'over'} {self.threshold:,.10g}"
-
 
 @dataclass(frozen=True)
 class MultipleOf:
@@ -73,6 +70,24 @@ def candidate_splits(table: Table, rows: Rows, min_support: int) -> list[tuple[S
         if min_support <= int(mask.sum()) <= len(rows) - min_support:
             found.setdefault((mask if mask[0] else ~mask).tobytes(), (split, mask))
     return list(found.values())
+
+
+def nearby_splits(table: Table, rows: Rows, min_support: int, split: Split) -> list[tuple[Split, Mask]]:
+    """The thresholds beside that of a range split, up to the neighbouring quantiles; none for other splits."""
+    if not isinstance(split, AtMost):
+        return []
+    values = np.sort(table.column(split.column)[rows])
+    reach = len(values) // THRESHOLDS + 1
+    first, last = np.searchsorted(values, split.threshold, "left"), np.searchsorted(values, split.threshold, "right")
+    around = np.unique(values[max(first - reach, 0) : last + reach])
+    chosen = around[np.unique(np.linspace(0, len(around) - 1, THRESHOLDS).astype(int))]
+    found: list[tuple[Split, Mask]] = []
+    for threshold in chosen[chosen != split.threshold]:
+        finer = AtMost(split.column, float(threshold))
+        mask = finer.mask(table)[rows]
+        if min_support <= int(mask.sum()) <= len(rows) - min_support:
+            found.append((finer, mask))
+    return found
 
 
 def _proposals(table: Table, rows: Rows) -> list[Split]:
