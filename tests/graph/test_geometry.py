@@ -315,7 +315,8 @@ def test_no_input_beyond_the_region_matters_and_its_border_does(data: st.DataObj
         after = cut(execute(case.model(), {"x": moved})[0], (2, 3), region)
         inside = needed.contains(Region(((row, row + 1), (column, column + 1))))
         assert inside or np.array_equal(before, after)
-    for axis in (0, 1):
+    whole = full_region(graph.tensors["y0"])
+    for axis in (axis for axis in (0, 1) if region.ranges[axis] != whole.ranges[axis]):
         for edge in (needed.ranges[axis][0], needed.ranges[axis][1] - 1):
             moved = x.copy()
             np.moveaxis(moved, 2 + axis, 0)[edge] += 100.0

@@ -101,19 +101,21 @@ def axis_maps(op: Op, graph: Graph) -> tuple[tuple[AxisMap, ...] | None, ...]:
 def input_regions(op: Op, graph: Graph, output_region: Region) -> ReceptiveField:
     """What a tile of a tileable op reads, and the one-sided padding that remains of it.
 
+    On an axis where the tile is the whole output it reads the whole input, rows that no window reaches included.
     Raises UnsupportedModelError for an op that can't be tiled, and where the tile sees nothing but padding.
     """
     maps = axis_maps(op, graph)
-    regions = tuple(None if axes is None else _cut(axes, output_region) for axes in maps)
+    whole = full_region(graph.tensors[next(name for name in op.outputs if name)])
+    regions = tuple(None if axes is None else _cut(axes, output_region, whole) for axes in maps)
     if any(region is not None and region.is_empty for region in regions):
         raise UnsupportedModelError(f"op {op.name!r}: a tile sees nothing but padding")
     read = next(region for region in regions if region is not None)
     if op.kind == "transposed_conv":
-        return _transposed_field(op, regions, read, output_region)
+        return _transposed_field(op, regions, read, output_region, whole)
     if op.kind == "pad":
         return ReceptiveField(regions, _pad_left(op, graph, output_region), (), output_region)
     if op.window is not None:
-        padding = _window_left(op.window, graph.tensors[op.inputs[0]], output_region)
+        padding = _window_left(op.window, graph.tensors[op.inputs[0]], output_region, whole)
         return ReceptiveField(regions, padding, (), output_region)
     blocks = _blocks(op)
     made = Region(tuple((a * blocks, b * blocks) for a, b in read.ranges)) if blocks > 1 else output_region
@@ -129,15 +131,19 @@ def operand_axes(op: Op, graph: Graph, index: int) -> tuple[int | None, ...]:
     return tuple(axis - offset if axis >= offset else None for axis in spatial_axes(output))
 
 
-def _cut(axes: tuple[AxisMap, ...], region: Region) -> Region:
-    return Region(tuple(one.range(lo, hi) for one, (lo, hi) in zip(axes, region.ranges, strict=True)))
+def _cut(axes: tuple[AxisMap, ...], region: Region, whole: Region) -> Region:
+    parts = zip(axes, region.ranges, whole.ranges, strict=True)
+    return Region(tuple((0, one.size) if part == full else one.range(*part) for one, part, full in parts))
 
 
-def _window_left(window: Window, read: Tensor, region: Region) -> tuple[tuple[int, int], ...]:
+def _window_left(window: Window, read: Tensor, region: Region, whole: Region) -> tuple[tuple[int, int], ...]:
     """What a window reads before and after the input; no more than its padding, as ceil_mode is kept."""
     left = []
     for i, (lo, hi) in enumerate(region.ranges):
         before, after = window.padding[i]
+        if (lo, hi) == whole.ranges[i]:
+            left.append((before, after))
+            continue
         beyond = (hi - 1) * window.stride[i] - before + window.extent[i] - read.shape[spatial_axes(read)[i]]
         left.append((max(before - lo * window.stride[i], 0), min(max(beyond, 0), after)))
     return tuple(left)
@@ -153,11 +159,17 @@ def _pad_left(op: Op, graph: Graph, region: Region) -> tuple[tuple[int, int], ..
     return tuple(left)
 
 
-def _transposed_field(op: Op, regions: tuple[Region | None, ...], read: Region, region: Region) -> ReceptiveField:
+def _transposed_field(
+    op: Op, regions: tuple[Region | None, ...], read: Region, region: Region, whole: Region
+) -> ReceptiveField:
     """Padding of a transposed convolution crops its output; what lies after the last window is output padding."""
     assert op.window is not None
     padding, extra = [], []
     for i, ((start, stop), (lo, hi)) in enumerate(zip(read.ranges, region.ranges, strict=True)):
+        if (lo, hi) == whole.ranges[i]:
+            padding.append(op.window.padding[i])
+            extra.append(op.attributes["output_padding"][i])
+            continue
         origin = start * op.window.stride[i] - op.window.padding[i][0]
         beyond = (stop - 1 - start) * op.window.stride[i] + op.window.extent[i] + origin - hi
         padding.append((lo - origin, max(beyond, 0)))
