@@ -155,7 +155,8 @@ def _pad_left(op: Op, graph: Graph, region: Region) -> tuple[tuple[int, int], ..
     left = list(op.attributes["padding"])
     for axis, (lo, hi) in zip(spatial_axes(output), region.ranges, strict=True):
         before, after = left[axis]
-        left[axis] = max(before - lo, 0), max(hi - (output.shape[axis] - after), 0)
+        if (lo, hi) != (0, output.shape[axis]):
+            left[axis] = max(before - lo, 0), max(hi - (output.shape[axis] - after), 0)
     return tuple(left)
 
 
