@@ -1,45 +1,36 @@
-"""One draw for each kind of layer: a random LayerSpec like those of real networks."""
+"""One draw for each family of layers, at a level of work; and layers beside a given one."""
 
-from collections.abc import Callable, Mapping
-from math import prod
+from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from edgewright.graph.cost import layer_cost
-from edgewright.graph.types import LayerSpec, Shape, Window
-from edgewright.profiling.sampling import Random, log_uniform, pick, side, width, window, windowed_output
+from edgewright.graph.types import LayerSpec, Shape
+from edgewright.profiling import elementwise, windowed
+from edgewright.profiling.sampling import Draw, Random, log_uniform, width, windowed_output
 
-_KERNELS: Mapping[Shape, float] = MappingProxyType(
-    {(1, 1): 0.38, (3, 3): 0.38, (5, 5): 0.08, (7, 7): 0.04, (2, 2): 0.03, (4, 4): 0.01, (11, 11): 0.01,
-     (1, 3): 0.015, (3, 1): 0.015, (1, 7): 0.01, (7, 1): 0.01}
-)  # fmt: skip
-_LINES: Mapping[Shape, float] = MappingProxyType({(1,): 0.3, (3,): 0.35, (5,): 0.15, (7,): 0.1, (9,): 0.1})
-_STRIDES = MappingProxyType({1: 0.76, 2: 0.21, 3: 0.01, 4: 0.02})
-_ACTIVATIONS: Mapping[tuple[str, ...], float] = MappingProxyType(
-    {(): 0.4, ("relu",): 0.45, ("clip",): 0.03, ("sigmoid",): 0.02, ("leaky_relu",): 0.02, ("add", "relu"): 0.05,
-     ("add",): 0.03}
-)  # fmt: skip
-MOST_WORK = 1e9
+DRAWS: Mapping[str, Draw] = MappingProxyType({**windowed.DRAWS, **elementwise.DRAWS})
+
+MOST_WORK = 8e8
 MOST_ITEMS = 4e6
 _MACS_AN_ITEM = 10
 _PATIENCE = 2000
 
-Draw = Callable[[Random], LayerSpec | None]
 
-
-def draw(random: Random, kind: str) -> LayerSpec:
-    """A layer of a kind whose work is near a level that is drawn first, log-uniform, so that times are spread."""
+def draw(random: Random, family: str) -> LayerSpec:
+    """A layer of a family whose work is near a level that is drawn first, log-uniform, so that times are spread."""
     level = log_uniform(random, 2e5, MOST_WORK)
     low, high = level / 3, level
     for _ in range(_PATIENCE):
-        layer = DRAWS[kind](random)
+        layer = DRAWS[family](random)
         if layer is not None and low <= work(layer) <= high and fits(layer):
             return layer
         low, high = low * 0.98, min(high * 1.02, MOST_WORK)
-    raise AssertionError(f"no layer of kind {kind} fits")
+    raise AssertionError(f"no layer of the family {family} fits")
 
 
 def work(layer: LayerSpec) -> float:
-    """A rough measure of a layer's time before anything was measured: operations, or items moved where those weigh more."""
+    """A rough measure of a layer's time, before anything was measured: operations, or items where those weigh more."""
     needs = layer_cost(layer)
     items = needs.input_items + needs.operand_items + needs.output_items + needs.parameter_items
     return float(max(needs.macs, _MACS_AN_ITEM * items))
@@ -52,125 +43,77 @@ def fits(layer: LayerSpec) -> bool:
     return work(layer) <= MOST_WORK and max(items) <= MOST_ITEMS
 
 
-def neighbour(random: Random, layer: LayerSpec, most_widening: float = 1.5) -> LayerSpec:
-    """A layer beside a given one: other widths up to `most_widening` times as wide, or another side; else itself."""
+def neighbour(random: Random, layer: LayerSpec, widest: float = 1.5) -> LayerSpec:
+    """A layer beside a given one: one of its widths or sides from half to `widest` times as large; else itself."""
+    for _ in range(20):
+        beside = _beside(random, layer, widest)
+        if beside is not None and fits(beside):
+            return beside
     return layer
 
 
-def _batch(random: Random) -> int:
-    return 1 if random.random() < 0.96 else int(random.choice((2, 3, 4, 8)))
+def _beside(random: Random, layer: LayerSpec, widest: float) -> LayerSpec | None:
+    if layer.window is not None and layer.kind != "transposed_conv":
+        return _windowed_beside(random, layer, widest)
+    if layer.kind == "fully_connected":
+        (rows, seen), (_, made) = layer.input, layer.output
+        seen, made = _either(random, seen, made, widest)
+        return replace(layer, inputs=((rows, seen),), outputs=((rows, made),))
+    if layer.kind == "matmul":
+        (batch, rows, inner), columns = layer.input, layer.output[-1]
+        inner, columns = _either(random, inner, columns, widest)
+        return replace(layer, inputs=((batch, rows, inner), (batch, inner, columns)), outputs=((batch, rows, columns),))
+    if layer.kind in ("gru", "lstm", "rnn"):
+        (steps, batch, features), (_, directions, _, hidden) = layer.input, layer.output
+        features, hidden = _either(random, features, hidden, widest)
+        return replace(layer, inputs=((steps, batch, features),), outputs=((steps, directions, batch, hidden),))
+    return _common_axis_beside(random, layer, widest)
 
 
-def _convolution(random: Random) -> LayerSpec | None:
-    flat = random.random() < 0.06
-    seen = window(random, _LINES if flat else _KERNELS, _STRIDES)
-    channels = pick(random, {1: 0.03, 2: 0.01, 3: 0.06, 4: 0.01, 0: 0.89}) or width(random)
-    made = width(random)
-    groups = 1
-    if random.random() < 0.1:
-        groups = int(random.choice((2, 3, 4, 8, 16, 32)))
-        channels, made = groups * width(random, 1, 64), groups * width(random, 1, 64)
-        if channels == groups:
-            return None
-    given = _map(random, flat)
-    out = windowed_output(given, seen)
+def _either(random: Random, first: int, second: int, widest: float) -> tuple[int, int]:
+    """One of two widths changed."""
+    if random.random() < 0.5:
+        return _near(random, first, widest), second
+    return first, _near(random, second, widest)
+
+
+def _near(random: Random, value: int, widest: float) -> int:
+    return width(random, max(round(value / 2), 1), max(round(value * widest), 1))
+
+
+def _windowed_beside(random: Random, layer: LayerSpec, widest: float) -> LayerSpec | None:
+    assert layer.window is not None
+    (batch, channels, *given), made = layer.input, layer.output[1]
+    choice = random.random()
+    groups = layer.groups
+    if choice < 0.3:
+        given = [max(round(size * log_uniform(random, 0.5, widest)), 1) for size in given]
+    elif layer.kind == "conv" and choice < 0.65 and channels > 4:
+        channels = groups * _near(random, channels // groups, widest)
+    elif layer.kind == "conv":
+        made = groups * _near(random, made // groups, widest)
+    else:
+        multiplier = made // channels
+        channels = _near(random, channels, widest)
+        made, groups = channels * multiplier, channels if layer.kind == "depthwise_conv" else groups
+    out = windowed_output(tuple(given), layer.window)
     if out is None:
         return None
-    batch, fused = _batch(random), pick(random, _ACTIVATIONS)
-    return LayerSpec("conv", ((batch, channels, *given),), ((batch, made, *out),), seen, groups, fused=fused)
+    return replace(layer, inputs=((batch, channels, *given),), outputs=((batch, made, *out),), groups=groups)
 
 
-def _depthwise(random: Random) -> LayerSpec | None:
-    flat = random.random() < 0.04
-    kernels = {(3, 3): 0.6, (5, 5): 0.2, (7, 7): 0.08, (1, 1): 0.06, (2, 2): 0.02, (1, 5): 0.02, (5, 1): 0.02}
-    seen = window(random, _LINES if flat else kernels, {1: 0.68, 2: 0.32})
-    channels = width(random, 2)
-    multiplier = 1 if random.random() < 0.97 else int(random.choice((2, 4)))
-    given = _map(random, flat)
-    out = windowed_output(given, seen)
-    if out is None:
+def _common_axis_beside(random: Random, layer: LayerSpec, widest: float) -> LayerSpec | None:
+    """Another length of an axis that is as long in every shape of the layer, or 1."""
+    shapes = (*layer.inputs, *layer.outputs)
+    if layer.kind in ("transpose", "transposed_conv", "resize", "gather", "reorder", "other") or not layer.input:
         return None
-    batch, fused = _batch(random), pick(random, _ACTIVATIONS)
-    shape = (batch, channels * multiplier, *out)
-    return LayerSpec("depthwise_conv", ((batch, channels, *given),), (shape,), seen, channels, fused=fused)
-
-
-def _transposed(random: Random) -> LayerSpec | None:
-    kernel = pick(random, {(2, 2): 0.35, (3, 3): 0.25, (4, 4): 0.35, (5, 5): 0.05})
-    stride = pick(random, {1: 0.15, 2: 0.8, 4: 0.05})
-    pad = max((kernel[0] - stride) // 2, 0)
-    seen = Window(kernel, (stride, stride), (1, 1), ((pad, pad), (pad, pad)))
-    given = _map(random, False)
-    out = tuple((i - 1) * stride + kernel[0] - 2 * pad for i in given)
-    channels, made = width(random, 1, 512), width(random, 1, 512)
-    if min(out) < 1:
+    axis = int(random.integers(len(layer.input)))
+    size = layer.input[axis]
+    if size == 1 or any(len(shape) != len(layer.input) or shape[axis] not in (1, size) for shape in shapes):
         return None
-    return LayerSpec("transposed_conv", ((1, channels, *given),), ((1, made, *out),), seen)
+    new = max(round(size * log_uniform(random, 0.5, widest)), 2)
 
+    def resized(shape: Shape) -> Shape:
+        return (*shape[:axis], new if shape[axis] == size else 1, *shape[axis + 1 :])
 
-def _map(random: Random, flat: bool) -> Shape:
-    if flat:
-        return (round(log_uniform(random, 4, 4096)),)
-    height = side(random)
-    return (height, height if random.random() < 0.85 else side(random))
-
-
-def _fully_connected(random: Random) -> LayerSpec:
-    rows = 1 if random.random() < 0.6 else round(log_uniform(random, 2, 256))
-    return LayerSpec("fully_connected", ((rows, width(random, 4, 4096)),), ((rows, width(random, 1, 4096)),))
-
-
-def _matmul(random: Random) -> LayerSpec:
-    batch = 1 if random.random() < 0.4 else int(random.choice((2, 4, 6, 8, 12, 16)))
-    rows, inner, columns = (width(random, 2, 512) for _ in range(3))
-    rows = 1 if random.random() < 0.1 else rows
-    return LayerSpec("matmul", ((batch, rows, inner), (batch, inner, columns)), ((batch, rows, columns),))
-
-
-def _pool(kind: str) -> Draw:
-    def draw_pool(random: Random) -> LayerSpec | None:
-        kernels = {(2, 2): 0.4, (3, 3): 0.45, (5, 5): 0.05, (7, 7): 0.05, (4, 4): 0.05}
-        seen = window(random, kernels, {1: 0.25, 2: 0.65, 3: 0.1})
-        seen = Window(seen.kernel, seen.stride, (1, 1), tuple((p // 2, p // 2) for p in seen.kernel))
-        if random.random() < 0.5:
-            seen = Window(seen.kernel, seen.stride, (1, 1), ((0, 0), (0, 0)))
-        given, channels = _map(random, False), width(random)
-        out = windowed_output(given, seen)
-        return None if out is None else LayerSpec(kind, ((1, channels, *given),), ((1, channels, *out),), seen)
-
-    return draw_pool
-
-
-def _global_pool(random: Random) -> LayerSpec:
-    given, channels = _map(random, False), width(random)
-    variant = pick(random, {"average": 0.8, "max": 0.2})
-    return LayerSpec("global_pool", ((1, channels, *given),), ((1, channels, 1, 1),), variant=variant)
-
-
-def _recurrent(kind: str) -> Draw:
-    def draw_recurrent(random: Random) -> LayerSpec:
-        variant = pick(random, {"forward": 0.55, "bidirectional": 0.4, "reverse": 0.05})
-        steps, batch = round(log_uniform(random, 1, 128)), pick(random, {1: 0.8, 2: 0.05, 4: 0.1, 8: 0.05})
-        features, hidden = width(random, 4, 512), width(random, 4, 512)
-        made = (steps, 2 if variant == "bidirectional" else 1, batch, hidden)
-        return LayerSpec(kind, ((steps, batch, features),), (made,), variant=variant)
-
-    return draw_recurrent
-
-
-DRAWS: Mapping[str, Draw] = MappingProxyType(
-    {
-        "conv": _convolution,
-        "depthwise_conv": _depthwise,
-        "transposed_conv": _transposed,
-        "fully_connected": _fully_connected,
-        "matmul": _matmul,
-        "max_pool": _pool("max_pool"),
-        "average_pool": _pool("average_pool"),
-        "global_pool": _global_pool,
-        "gru": _recurrent("gru"),
-        "lstm": _recurrent("lstm"),
-        "rnn": _recurrent("rnn"),
-    }
-)
-_ = prod
+    return replace(layer, inputs=tuple(map(resized, layer.inputs)), outputs=tuple(map(resized, layer.outputs)))

@@ -5,16 +5,18 @@ multiples of 4 to 64 and some just beside them. Everything follows from the give
 be repeated.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import exp, log
 from typing import TypeVar
 
 import numpy as np
 
-from edgewright.graph.types import Shape, Window
+from edgewright.graph.types import LayerSpec, Shape, Window
 
 Random = np.random.Generator
 T = TypeVar("T")
+Draw = Callable[[Random], LayerSpec | None]
+"""A random layer of one family; None where the numbers drawn fit no layer."""
 
 _SIDES = (1, 2, 3, 4, 6, 7, 8, 12, 13, 14, 16, 19, 20, 24, 26, 27, 28, 32, 38, 40, 48, 52, 55, 56, 64, 80, 96, 112,
           128, 160, 224)  # fmt: skip

@@ -22,7 +22,7 @@ class HarnessClient:
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def ask(self, job: str, timeout_s: float = 120.0, **arguments: Any) -> dict[str, Any]:
-        """The answer to one job. Raises RuntimeRefusedError where the job failed, DeviceError where the harness died."""
+        """The answer to one job. Raises RuntimeRefusedError where it failed, DeviceError where the harness died."""
         session = self._session or self._start()
         try:
             session.stdin.write(json.dumps({"job": job, **arguments}) + "\n")

@@ -69,25 +69,28 @@ def time_model(model, threads=1, level="all", shapes=None, seed=0, cpu=None, **l
     return {"samples_s": sample(run, **limits), "warmup_runs": warmup_runs, "load_s": loaded_s}
 
 
-def layers(model, optimized=None, threads=1, level="all", shapes=None, seed=0, cpu=None, **limits):
+def layers(model, optimized=None, end_to_end=True, threads=1, level="all", shapes=None, seed=0, cpu=None, **limits):
     """End-to-end samples, then every executed node with its samples from the runtime's profiler.
 
-    Runs with and without the profiler alternate, so that both see the same state of the machine.
+    Runs with and without the profiler alternate, so that both see the same state of the machine; without
+    `end_to_end` the profiler is always on.
     `optimized` is where the runtime writes the model that it really executes.
     """
     pin(cpu, threads)
-    plain = open_session(model, threads, level)
-    inputs = random_inputs(plain, shapes or {}, seed)
     with tempfile.TemporaryDirectory() as folder:
         profiled = open_session(model, threads, level, profile=str(Path(folder) / "p"), optimized=optimized)
-        run, run_profiled = bound_run(plain, inputs), bound_run(profiled, inputs)
-        warmup_runs = warm_up(run, limits.get("warmup_s", 0.1))
-        run_profiled()
+        inputs = random_inputs(profiled, shapes or {}, seed)
+        run_profiled = bound_run(profiled, inputs)
+        run = bound_run(open_session(model, threads, level), inputs) if end_to_end else None
+        warmup_runs = warm_up(run or run_profiled, limits.get("warmup_s", 0.02))
+        runs = [1 if run else warmup_runs]
+        if run:
+            run_profiled()
         rounds = limits.pop("rounds", 5)
         share = {**limits, "limit_s": limits.get("limit_s", 1.0) / (2 * rounds)}
-        samples, runs = [], [1]
+        samples = []
         for _ in range(rounds):
-            samples += sample(run, **share)
+            samples += sample(run, **share) if run else []
             runs.append(len(sample(run_profiled, **share)))
         nodes = node_samples(json.loads(Path(profiled.end_profiling()).read_text()), runs)
     return {"samples_s": samples, "warmup_runs": warmup_runs, "nodes": nodes}

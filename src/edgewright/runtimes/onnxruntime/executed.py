@@ -16,7 +16,8 @@ from edgewright.formats.onnx import read
 from edgewright.graph.layers import layer_of
 from edgewright.graph.types import Graph, Shape
 from edgewright.runtimes.base import ExecutedLayer
-from edgewright.runtimes.onnxruntime.build import SINK, SOURCE
+from edgewright.runtimes.onnxruntime.branch import SOURCE
+from edgewright.runtimes.onnxruntime.build import SINK
 
 _BLOCKED = re.compile(r"(.+)_nchwc(_token_\d+)?")
 
@@ -27,6 +28,7 @@ def executed(
     """The executed layers in order, without the sources and sinks of `build`. Raises MeasurementError."""
     original = read(model, input_shapes=shapes)
     proto = onnx.load(optimized, load_external_data=False)
+    _name_all(proto.graph.node, nodes)
     by_name = {node.name: node for node in proto.graph.node}
     missing = [node["name"] for node in nodes if node["name"] not in by_name]
     if missing:
@@ -36,11 +38,23 @@ def executed(
     layers = []
     for node in nodes:
         proto_node = by_name[node["name"]]
-        if SOURCE in proto_node.input or proto_node.output[0].startswith(SINK) or node["name"] not in ops:
+        if node["name"].startswith(SOURCE) or proto_node.output[0].startswith(SINK) or node["name"] not in ops:
             continue
         layer = layer_of(ops[node["name"]], graph)
         layers.append(ExecutedLayer(node["name"], proto_node.output[0], layer, tuple(node["samples_s"])))
     return tuple(layers)
+
+
+def _name_all(unnamed: Sequence[onnx.NodeProto], nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Gives nodes without a name the one that the profile gives them: their op and a number, in execution order."""
+    named = {node.name for node in unnamed}
+    made_up = [node["name"] for node in nodes if node["name"] not in named]
+    for node in unnamed:
+        if not node.name:
+            fits = (name for name in made_up if name.rpartition("_")[0] == node.op_type)
+            node.name = next(fits, "")
+            if node.name:
+                made_up.remove(node.name)
 
 
 def _logical_shapes(
@@ -55,4 +69,8 @@ def _logical_shapes(
         blocked = _BLOCKED.fullmatch(node["name"])
         if blocked and blocked[1] in original.tensors:
             found[made[0]] = original.tensors[blocked[1]].shape
+        elif proto.op_type == "ReorderInput":
+            channels_last = any(attribute.name == "channels_last" and attribute.i for attribute in proto.attribute)
+            given = found.get(proto.input[0]) or original.tensors[proto.input[0]].shape
+            found[made[0]] = (given[0], given[-1], *given[1:-1]) if channels_last else given
     return found

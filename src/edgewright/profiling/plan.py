@@ -1,0 +1,157 @@
+"""Which layers each batch of a campaign holds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+import numpy as np
+
+from edgewright.graph.types import LayerSpec
+from edgewright.profile import Measurement, Profile
+from edgewright.profiling.draws import draw, neighbour, work
+from edgewright.profiling.sampling import Random, pick
+
+_BATCH_LAYERS, _BATCH_WORK = 24, 2e9
+_ANCHORS_EVERY, _RETRIES_AT, _ADAPT_EVERY = 20, 10, 60
+_ADAPTED = 0.3
+_ANCHOR_SEED = 4711
+
+FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {
+        "conv": 28, "depthwise_conv": 14, "fully_connected": 8, "transposed_conv": 4, "matmul": 4,
+        "max_pool": 4, "average_pool": 4, "global_pool": 2, "gru": 3, "lstm": 3, "rnn": 3,
+        "unary": 6, "binary": 7, "normalization": 4, "softmax": 2, "reduction": 4, "resize": 2,
+        "concat": 3, "split": 2, "slice": 3, "pad": 3, "transpose": 3, "gather": 2, "expand": 2, "cast": 1.5,
+        "reorder": 3,
+        "conv_int8": 6, "depthwise_conv_int8": 4, "fully_connected_int8": 3, "max_pool_int8": 2,
+        "average_pool_int8": 2, "global_pool_int8": 1, "unary_int8": 1, "binary_int8": 2, "concat_int8": 2,
+        "quantize_int8": 1, "dequantize_int8": 1,
+    }
+)  # fmt: skip
+"""How often each family of layers is drawn: what networks spend their time in, most."""
+
+
+class Plan(Protocol):
+    """What a campaign measures; `name` tells its batches from those of another plan in the same profile."""
+
+    @property
+    def name(self) -> str: ...
+
+    def batch(self, number: int, measured: Sequence[Measurement]) -> list[LayerSpec]:
+        """The layers of a batch; depends on the arguments alone, so that a campaign can go on where it stopped."""
+
+
+@dataclass
+class GeneralPlan:
+    """Layers of every family, drawn like those of real networks; then more of what is predicted badly.
+
+    Every twentieth batch holds the same anchors, so that drift and noise can be told; another one repeats layers
+    whose samples spread too far. Every sixtieth batch a small model is learned, and a third of the draws after it are
+    neighbours of the layers that it predicts worst.
+    """
+
+    seed: int = 0
+    _worst: Sequence[LayerSpec] = field(default_factory=list, repr=False)
+    _learned_at: int = -1
+
+    @property
+    def name(self) -> str:
+        return f"general-{self.seed}"
+
+    def batch(self, number: int, measured: Sequence[Measurement]) -> list[LayerSpec]:
+        own = [m for m in measured if plan_of(m) == self.name]
+        if number % _ANCHORS_EVERY == 0:
+            return anchors()
+        if number % _ANCHORS_EVERY == _RETRIES_AT and (again := unstable(own)):
+            return again
+        self._learn(number - number % _ADAPT_EVERY, own)
+        random = np.random.default_rng((self.seed, number))
+        return _filled(lambda: self._draw(random))
+
+    def _draw(self, random: Random) -> LayerSpec:
+        if self._worst and random.random() < _ADAPTED:
+            return neighbour(random, self._worst[int(random.integers(len(self._worst)))])
+        return draw(random, pick(random, FAMILY_WEIGHTS))
+
+    def _learn(self, number: int, own: Sequence[Measurement]) -> None:
+        if number != self._learned_at:
+            self._learned_at = number
+            self._worst = worst_predicted([m for m in own if batch_number(m) < number]) if number else []
+
+
+@dataclass(frozen=True)
+class NetworkPlan:
+    """The layers of given networks again and again, and layers beside them: widths to 1.5 times, other sides."""
+
+    name: str
+    layers: tuple[LayerSpec, ...]
+    seed: int = 0
+
+    def batch(self, number: int, measured: Sequence[Measurement]) -> list[LayerSpec]:
+        random = np.random.default_rng((self.seed, number))
+        if number % 3 == 0:
+            return self._own(number // 3)
+        return _filled(lambda: neighbour(random, self.layers[int(random.integers(len(self.layers)))]))
+
+    def _own(self, turn: int) -> list[LayerSpec]:
+        remaining = iter(self.layers)
+        batches = []
+        while batch := _filled(lambda: next(remaining, None)):
+            batches.append(batch)
+        return batches[turn % len(batches)]
+
+
+def plan_of(measurement: Measurement) -> str:
+    """The name of the plan that a measurement belongs to."""
+    return measurement.batch.rpartition("/")[0]
+
+
+def batch_number(measurement: Measurement) -> int:
+    """The number of a measurement's batch in its plan."""
+    return int(measurement.batch.rpartition("/")[2] or 0)
+
+
+def anchors() -> list[LayerSpec]:
+    """The layers that every general campaign measures again and again."""
+    random = np.random.default_rng(_ANCHOR_SEED)
+    return _filled(lambda: draw(random, pick(random, FAMILY_WEIGHTS)))
+
+
+def unstable(measured: Sequence[Measurement]) -> list[LayerSpec]:
+    """Layers without a stable measurement, the oldest first; as many as a batch holds."""
+    stable = {m.layer for m in measured if m.stable}
+    wanted = dict.fromkeys(m.layer for m in measured if m.layer not in stable and m.layer.kind != "reorder")
+    remaining = iter(wanted)
+    return _filled(lambda: next(remaining, None))
+
+
+def worst_predicted(measured: Sequence[Measurement]) -> list[LayerSpec]:
+    """The layers that a small model learned from all of them predicts worst: a tenth of each family."""
+    from edgewright.timing import fit
+
+    if not measured:
+        return []
+    model = fit(Profile("", "", "", 1, tuple(measured)), max_leaves=10)
+    families: dict[str, list[Measurement]] = {}
+    for measurement in measured:
+        families.setdefault(measurement.layer.family, []).append(measurement)
+    worst: list[LayerSpec] = []
+    for family in families.values():
+        layers = [m.layer for m in family]
+        errors = np.abs(model.predict(layers) / np.array([m.median_s for m in family]) - 1)
+        worst += [layers[i] for i in np.argsort(-errors, kind="stable")[: len(layers) // 10]]
+    return worst
+
+
+def _filled(more: Callable[[], LayerSpec | None]) -> list[LayerSpec]:
+    """Layers taken until the batch is full, by their number or by their work, or there are no more."""
+    layers: list[LayerSpec] = []
+    spent = 0.0
+    while len(layers) < _BATCH_LAYERS and spent < _BATCH_WORK:
+        layer = more()
+        if layer is None:
+            break
+        layers.append(layer)
+        spent += work(layer)
+    return layers

@@ -1,0 +1,179 @@
+"""Draws of windowed, dense and recurrent layers: random LayerSpecs like those of real networks."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from edgewright.graph.types import LayerSpec, Shape, Window
+from edgewright.profiling.sampling import Draw, Random, log_uniform, pick, side, width, window, windowed_output
+
+_KERNELS: Mapping[Shape, float] = MappingProxyType(
+    {(1, 1): 0.38, (3, 3): 0.38, (5, 5): 0.08, (7, 7): 0.04, (2, 2): 0.03, (4, 4): 0.01, (11, 11): 0.01,
+     (1, 3): 0.015, (3, 1): 0.015, (1, 7): 0.01, (7, 1): 0.01}
+)  # fmt: skip
+_LINES: Mapping[Shape, float] = MappingProxyType({(1,): 0.3, (3,): 0.35, (5,): 0.15, (7,): 0.1, (9,): 0.1})
+_STRIDES = MappingProxyType({1: 0.76, 2: 0.21, 3: 0.01, 4: 0.02})
+_ACTIVATIONS: Mapping[tuple[str, ...], float] = MappingProxyType(
+    {(): 0.4, ("relu",): 0.45, ("clip",): 0.03, ("sigmoid",): 0.02, ("leaky_relu",): 0.02, ("add", "relu"): 0.05,
+     ("add",): 0.03}
+)  # fmt: skip
+
+
+def _batch(random: Random) -> int:
+    return 1 if random.random() < 0.96 else int(random.choice((2, 3, 4, 8)))
+
+
+def _convolution(random: Random) -> LayerSpec | None:
+    flat = random.random() < 0.06
+    seen = window(random, _LINES if flat else _KERNELS, _STRIDES)
+    channels = pick(random, {1: 0.03, 2: 0.01, 3: 0.06, 4: 0.01, 0: 0.89}) or width(random)
+    made = width(random)
+    groups = 1
+    if random.random() < 0.1:
+        groups = int(random.choice((2, 3, 4, 8, 16, 32)))
+        channels, made = groups * width(random, 1, 64), groups * width(random, 1, 64)
+        if channels == groups:
+            return None
+    given = _map(random, flat)
+    out = windowed_output(given, seen)
+    if out is None:
+        return None
+    batch, fused = _batch(random), pick(random, _ACTIVATIONS)
+    return LayerSpec("conv", ((batch, channels, *given),), ((batch, made, *out),), seen, groups, fused=fused)
+
+
+def _depthwise(random: Random) -> LayerSpec | None:
+    flat = random.random() < 0.04
+    kernels: Mapping[Shape, float] = {
+        (3, 3): 0.6,
+        (5, 5): 0.2,
+        (7, 7): 0.08,
+        (1, 1): 0.06,
+        (2, 2): 0.02,
+        (1, 5): 0.02,
+        (5, 1): 0.02,
+    }
+    seen = window(random, _LINES if flat else kernels, {1: 0.68, 2: 0.32})
+    channels = width(random, 2)
+    multiplier = 1 if random.random() < 0.97 else int(random.choice((2, 4)))
+    given = _map(random, flat)
+    out = windowed_output(given, seen)
+    if out is None:
+        return None
+    batch, fused = _batch(random), pick(random, _ACTIVATIONS)
+    shape = (batch, channels * multiplier, *out)
+    return LayerSpec("depthwise_conv", ((batch, channels, *given),), (shape,), seen, channels, fused=fused)
+
+
+def _transposed(random: Random) -> LayerSpec | None:
+    kernel = pick(random, {(2, 2): 0.35, (3, 3): 0.25, (4, 4): 0.35, (5, 5): 0.05})
+    stride = pick(random, {1: 0.15, 2: 0.8, 4: 0.05})
+    pad = max((kernel[0] - stride) // 2, 0)
+    seen = Window(kernel, (stride, stride), (1, 1), ((pad, pad), (pad, pad)))
+    given = _map(random, False)
+    out = tuple((i - 1) * stride + kernel[0] - 2 * pad for i in given)
+    channels, made = width(random, 1, 512), width(random, 1, 512)
+    if min(out) < 1:
+        return None
+    return LayerSpec("transposed_conv", ((1, channels, *given),), ((1, made, *out),), seen)
+
+
+def _map(random: Random, flat: bool) -> Shape:
+    if flat:
+        return (round(log_uniform(random, 4, 4096)),)
+    height = side(random)
+    return (height, height if random.random() < 0.85 else side(random))
+
+
+def _fully_connected(random: Random) -> LayerSpec:
+    rows = 1 if random.random() < 0.6 else round(log_uniform(random, 2, 256))
+    return LayerSpec("fully_connected", ((rows, width(random, 4, 4096)),), ((rows, width(random, 1, 4096)),))
+
+
+def _matmul(random: Random) -> LayerSpec:
+    batch = 1 if random.random() < 0.4 else int(random.choice((2, 4, 6, 8, 12, 16)))
+    rows, inner, columns = (width(random, 2, 512) for _ in range(3))
+    rows = 1 if random.random() < 0.1 else rows
+    return LayerSpec("matmul", ((batch, rows, inner), (batch, inner, columns)), ((batch, rows, columns),))
+
+
+def _pool(kind: str) -> Draw:
+    def draw_pool(random: Random) -> LayerSpec | None:
+        kernels: Mapping[Shape, float] = {(2, 2): 0.4, (3, 3): 0.45, (5, 5): 0.05, (7, 7): 0.05, (4, 4): 0.05}
+        seen = window(random, kernels, {1: 0.25, 2: 0.65, 3: 0.1})
+        seen = Window(seen.kernel, seen.stride, (1, 1), tuple((p // 2, p // 2) for p in seen.kernel))
+        if random.random() < 0.5:
+            seen = Window(seen.kernel, seen.stride, (1, 1), ((0, 0), (0, 0)))
+        given, channels = _map(random, False), width(random)
+        out = windowed_output(given, seen)
+        return None if out is None else LayerSpec(kind, ((1, channels, *given),), ((1, channels, *out),), seen)
+
+    return draw_pool
+
+
+def _global_pool(random: Random) -> LayerSpec:
+    given, channels = _map(random, False), width(random)
+    variant = pick(random, {"average": 0.8, "max": 0.2})
+    return LayerSpec("global_pool", ((1, channels, *given),), ((1, channels, 1, 1),), variant=variant)
+
+
+def _recurrent(kind: str) -> Draw:
+    def draw_recurrent(random: Random) -> LayerSpec:
+        variant = pick(random, {"forward": 0.55, "bidirectional": 0.4, "reverse": 0.05})
+        steps, batch = round(log_uniform(random, 1, 128)), pick(random, {1: 0.8, 2: 0.05, 4: 0.1, 8: 0.05})
+        features, hidden = width(random, 4, 512), width(random, 4, 512)
+        made = (steps, 2 if variant == "bidirectional" else 1, batch, hidden)
+        return LayerSpec(kind, ((steps, batch, features),), (made,), variant=variant)
+
+    return draw_recurrent
+
+
+def _eight_bit(float_draw: Draw) -> Draw:
+    """The same layer on 8-bit integers, with nothing folded in but what a quantized op does by itself."""
+
+    def draw_eight_bit(random: Random) -> LayerSpec | None:
+        layer = float_draw(random)
+        return None if layer is None else replace(layer, dtype="int8", variant="qlinear", fused=())
+
+    return draw_eight_bit
+
+
+def _eight_bit_pool(float_draw: Draw) -> Draw:
+    def draw_eight_bit_pool(random: Random) -> LayerSpec | None:
+        layer = float_draw(random)
+        return None if layer is None else replace(layer, dtype="uint8")
+
+    return draw_eight_bit_pool
+
+
+def _average_pool_over_all(random: Random) -> LayerSpec:
+    return replace(_global_pool(random), variant="average")
+
+
+def _planar(random: Random) -> LayerSpec | None:
+    """Quantized convolutions of two spatial axes alone."""
+    layer = _convolution(random)
+    return layer if layer is not None and len(layer.input) == 4 else None
+
+
+DRAWS: Mapping[str, Draw] = MappingProxyType(
+    {
+        "conv": _convolution,
+        "depthwise_conv": _depthwise,
+        "transposed_conv": _transposed,
+        "fully_connected": _fully_connected,
+        "matmul": _matmul,
+        "max_pool": _pool("max_pool"),
+        "average_pool": _pool("average_pool"),
+        "global_pool": _global_pool,
+        "gru": _recurrent("gru"),
+        "lstm": _recurrent("lstm"),
+        "rnn": _recurrent("rnn"),
+        "conv_int8": _eight_bit(_planar),
+        "depthwise_conv_int8": _eight_bit(_depthwise),
+        "fully_connected_int8": _eight_bit(_fully_connected),
+        "max_pool_int8": _eight_bit_pool(_pool("max_pool")),
+        "average_pool_int8": _eight_bit_pool(_pool("average_pool")),
+        "global_pool_int8": _eight_bit_pool(_average_pool_over_all),
+    }
+)
