@@ -5,6 +5,8 @@ Jobs come as JSON lines on standard input, each is answered by one JSON line on 
     {"job": "about"}
     {"job": "time", "model": PATH, ...}       end-to-end times of a model, without the profiler
     {"job": "layers", "model": PATH, ...}     the same, and the time of every node that the runtime executes
+    {"job": "load", "model": PATH, ...}       opens a model and keeps it open, warm
+    {"job": "round", ...}                     end-to-end times of the model that is kept open
     {"job": "outputs", "model": PATH, "to": NPZ, ...}   the outputs on random inputs
 
 A job that fails is answered by {"error": TEXT}. A crash ends the process: the host starts another one.
@@ -94,6 +96,23 @@ def layers(model, optimized=None, end_to_end=True, threads=1, level="all", shape
             runs.append(len(sample(run_profiled, **share)))
         nodes = node_samples(json.loads(Path(profiled.end_profiling()).read_text()), runs)
     return {"samples_s": samples, "warmup_runs": warmup_runs, "nodes": nodes}
+
+
+def load(model, threads=1, level="all", shapes=None, seed=0, cpu=None, warmup_s=0.2):
+    """Opens a model for rounds to come and warms it up; `run_s` is the time of a warm run."""
+    pin(cpu, threads)
+    started = time.perf_counter()
+    session = open_session(model, threads, level)
+    loaded_s = time.perf_counter() - started
+    KEPT["run"] = bound_run(session, random_inputs(session, shapes or {}, seed))
+    warmup_runs = warm_up(KEPT["run"], warmup_s)
+    return {"load_s": loaded_s, "warmup_runs": warmup_runs, "run_s": timed(KEPT["run"])}
+
+
+def time_round(limit_s=0.1, least=1, most=1000):
+    """Samples of the model kept open; a run before them brings the caches back, which other processes have used."""
+    timed(KEPT["run"])
+    return {"samples_s": sample(KEPT["run"], precision=0, limit_s=limit_s, least=least, most=most)}
 
 
 def outputs(model, to, threads=1, level="all", shapes=None, seed=0):
@@ -217,7 +236,8 @@ def pin(cpu, threads):
             os.sched_setaffinity(0, {cpu})
 
 
-JOBS = {"about": about, "time": time_model, "layers": layers, "outputs": outputs}
+KEPT = {}
+JOBS = {"about": about, "time": time_model, "layers": layers, "load": load, "round": time_round, "outputs": outputs}
 
 if __name__ == "__main__":
     main()
