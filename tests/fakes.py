@@ -1,0 +1,87 @@
+"""A runtime and a harness that need no device: a layer takes the seconds that a formula says, always the same."""
+
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgewright.errors import DeviceError, RuntimeRefusedError
+from edgewright.graph.cost import layer_cost
+from edgewright.graph.types import LayerSpec, Shape
+from edgewright.profile import layer_from_dict, layer_to_dict
+from edgewright.runtimes.base import ExecutedLayer
+
+
+def fake_seconds(layer: LayerSpec) -> float:
+    """Ten microseconds and two nanoseconds a multiply-accumulate, with channels in blocks of eight."""
+    blocks = -(-layer.output[1] // 8) * 8 / layer.output[1] if len(layer.output) > 1 else 1.0
+    return 1e-5 + 2e-9 * float(layer_cost(layer).macs) * blocks
+
+
+class FakeRuntime:
+    """Models are JSON lists of layers; every layer is executed as it is."""
+
+    name = "fake"
+    harness = Path("fake_harness.py")
+
+    def build(self, layers: Sequence[LayerSpec]) -> bytes:
+        return json.dumps([layer_to_dict(layer) for layer in layers]).encode()
+
+    def executed(
+        self, model: Path, optimized: Path, nodes: Sequence[Mapping[str, Any]], shapes: Mapping[str, Shape]
+    ) -> tuple[ExecutedLayer, ...]:
+        layers = [layer_from_dict(record) for record in json.loads(optimized.read_bytes())]
+        return tuple(
+            ExecutedLayer(node["name"], node["name"], layer, tuple(node["samples_s"]))
+            for node, layer in zip(nodes, layers, strict=True)
+        )
+
+
+class FakeClient:
+    """Answers the jobs of a harness; `refuses` and `crashes` say which layers it does not run, and how."""
+
+    def __init__(
+        self,
+        seconds: Callable[[LayerSpec], float] = fake_seconds,
+        refuses: Callable[[LayerSpec], bool] = lambda _: False,
+        crashes: Callable[[LayerSpec], bool] = lambda _: False,
+    ) -> None:
+        self.seconds, self.refuses, self.crashes = seconds, refuses, crashes
+        self.batches: list[list[LayerSpec]] = []
+
+    def ask(self, job: str, timeout_s: float = 120.0, **arguments: Any) -> dict[str, Any]:
+        if job == "about":
+            return {"processor": "fake", "cores": 1, "runtime_version": "0"}
+        content = Path(arguments["model"]).read_bytes()
+        layers = [layer_from_dict(record) for record in json.loads(content)]
+        if any(map(self.crashes, layers)):
+            raise DeviceError("the runtime crashed")
+        if any(map(self.refuses, layers)):
+            raise RuntimeRefusedError("no such op")
+        self.batches.append(layers)
+        if arguments.get("optimized"):
+            Path(arguments["optimized"]).write_bytes(content)
+        nodes = [{"name": f"layer_{i}", "samples_s": self._samples(layer)} for i, layer in enumerate(layers)]
+        total = sum(node["samples_s"][0] for node in nodes)
+        return {"samples_s": [total] * 3, "warmup_runs": 2, "nodes": nodes}
+
+    def put(self, path: Path) -> str:
+        return str(path)
+
+    def get(self, remote: str) -> Path:
+        return Path(remote)
+
+    def close(self) -> None:
+        pass
+
+    def __enter__(self) -> "FakeClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _samples(self, layer: LayerSpec) -> list[float]:
+        """Five samples with a spread of one per cent that follows from the layer."""
+        seed = zlib.crc32(json.dumps(layer_to_dict(layer), sort_keys=True).encode())
+        return [self.seconds(layer) * (1 + ((seed >> shift) % 21 - 10) / 1000) for shift in (0, 3, 6, 9, 12)]
