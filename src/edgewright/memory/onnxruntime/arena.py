@@ -1,0 +1,105 @@
+"""ONNX Runtime's arena (`BFCArena`): best fit with coalescing, in regions that are never given back.
+
+Regions grow by doubling (`kNextPowerOfTwo`). Only what was once written of a region is resident, and a table beside
+it, 8 bytes for every 256 of the region.
+"""
+
+from bisect import bisect_left, insort
+
+_GRAIN = 256
+_FIRST_REGION = 1 << 20
+_MOST_DOUBLED = 1 << 30
+_MOST_WASTED = 128 << 20
+_TABLE_SHARE = 32
+PAGE = 4096
+_LOWEST = -(1 << 62)
+
+
+class Arena:
+    """The state of the arena over several runs; addresses are virtual, with a wide gap between regions."""
+
+    def __init__(self, first_region_bytes: int = _FIRST_REGION) -> None:
+        self.next_region_bytes = first_region_bytes
+        self.regions: list[tuple[int, int]] = []
+        self.free: list[tuple[int, int]] = []
+        self.free_at: dict[int, int] = {}
+        self.free_end: dict[int, int] = {}
+        self.used: dict[str, tuple[int, int]] = {}
+        self.touched: list[tuple[int, int]] = []
+        self.touched_bytes = 0
+        self.table_bytes = 0
+
+    @property
+    def resident_bytes(self) -> int:
+        return self.touched_bytes + self.table_bytes
+
+    def allocate(self, name: str, size_bytes: int, is_written: bool = True) -> int:
+        """`BFCArena::AllocateRawInternal`: the smallest free chunk that fits, at the lowest address; its address."""
+        size = max(_GRAIN, -(-size_bytes // _GRAIN) * _GRAIN)
+        found = bisect_left(self.free, (size, _LOWEST))
+        if found == len(self.free):
+            self.extend(size)
+            found = bisect_left(self.free, (size, _LOWEST))
+        have, start = self.free[found]
+        self.forget(start)
+        taken = size if have >= 2 * size or have - size >= _MOST_WASTED else have
+        if taken < have:
+            self.put(start + taken, have - taken)
+        self.used[name] = (start, taken)
+        if is_written:
+            self.touch(start, start + size_bytes)
+        return start
+
+    def release(self, name: str) -> None:
+        """`FreeAndMaybeCoalesce`: joined with its free neighbours in the same region."""
+        start, size = self.used.pop(name)
+        after = self.free_at.get(start + size)
+        if after is not None:
+            self.forget(start + size)
+            size += after
+        before = self.free_end.get(start)
+        if before is not None:
+            self.forget(before)
+            size += start - before
+            start = before
+        self.put(start, size)
+
+    def extend(self, size: int) -> None:
+        """`BFCArena::Extend` with `kNextPowerOfTwo`."""
+        grown = False
+        while size > self.next_region_bytes:
+            self.next_region_bytes *= 2
+            grown = True
+        region = self.next_region_bytes
+        if not grown:
+            self.next_region_bytes = min(2 * region, max(_MOST_DOUBLED, region))
+        # later regions lie below earlier ones, as mmap hands out addresses
+        start = -sum(length for _, length in self.regions) - region - len(self.regions) * PAGE
+        self.regions.append((start, region))
+        self.table_bytes += region // _TABLE_SHARE
+        self.put(start, region)
+
+    def put(self, start: int, size: int) -> None:
+        insort(self.free, (size, start))
+        self.free_at[start] = size
+        self.free_end[start + size] = start
+
+    def forget(self, start: int) -> None:
+        size = self.free_at.pop(start)
+        del self.free_end[start + size]
+        self.free.pop(bisect_left(self.free, (size, start)))
+
+    def touch(self, start: int, stop: int) -> None:
+        """Counts pages that are written for the first time."""
+        start, stop = start // PAGE * PAGE, -(-stop // PAGE) * PAGE
+        at = bisect_left(self.touched, (start, start))
+        if at and self.touched[at - 1][1] >= start:
+            at -= 1
+        last = at
+        while last < len(self.touched) and self.touched[last][0] <= stop:
+            low, high = self.touched[last]
+            start, stop = min(start, low), max(stop, high)
+            self.touched_bytes -= high - low
+            last += 1
+        self.touched[at:last] = [(start, stop)]
+        self.touched_bytes += stop - start

@@ -1,0 +1,149 @@
+"""The network as ONNX Runtime rewrites it: ops that can be changed in place, and the order that it runs them in."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from edgewright.graph.types import Graph, Op, Shape, Tensor, Window
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """An op on its way through the rewriting. `index` is ONNX Runtime's own number of it, which decides the order.
+
+    `inputs` are activations only, one for each use. A node in the blocked layout is `blocked`; `addend` is the tensor
+    that a convolution adds its result to.
+    """
+
+    index: int
+    name: str
+    kind: str
+    variant: str
+    inputs: list[str]
+    outputs: list[str]
+    op: Op
+    window: Window | None = None
+    blocked: bool = False
+    activation: str = ""
+    addend: str = ""
+
+
+@dataclass
+class Network:
+    """Nodes with the maker and the readers of every tensor kept up to date."""
+
+    tensors: dict[str, Tensor]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    nodes: dict[int, Node] = field(default_factory=dict)
+    makers: dict[str, Node] = field(default_factory=dict)
+    readers: dict[str, list[Node]] = field(default_factory=dict)
+    next_index: int = 0
+
+    @classmethod
+    def of(cls, graph: Graph) -> "Network":
+        network = cls(dict(graph.tensors), graph.inputs, graph.outputs)
+        for op in graph.ops:
+            inputs = [name for name in op.inputs if name and not graph.tensors[name].is_constant]
+            network.add(Node(0, op.name, op.kind, op.variant, inputs, [n for n in op.outputs if n], op, op.window))
+        return network
+
+    def add(self, node: Node) -> Node:
+        """Adds a node under the next free index."""
+        node.index = self.next_index
+        self.next_index += 1
+        self.nodes[node.index] = node
+        for name in node.inputs:
+            self.readers.setdefault(name, []).append(node)
+        for name in node.outputs:
+            self.makers[name] = node
+        return node
+
+    def remove(self, node: Node) -> None:
+        del self.nodes[node.index]
+        for name in node.inputs:
+            self.readers[name].remove(node)
+        for name in node.outputs:
+            if self.makers.get(name) is node:
+                del self.makers[name]
+
+    def reread(self, node: Node, inputs: Iterable[str]) -> None:
+        """Lets a node read other tensors."""
+        for name in node.inputs:
+            self.readers[name].remove(node)
+        node.inputs = list(inputs)
+        for name in node.inputs:
+            self.readers.setdefault(name, []).append(node)
+
+    def remake(self, node: Node, outputs: Iterable[str]) -> None:
+        """Lets a node make other tensors."""
+        for name in node.outputs:
+            if self.makers.get(name) is node:
+                del self.makers[name]
+        node.outputs = list(outputs)
+        for name in node.outputs:
+            self.makers[name] = node
+
+    def renumber(self, node: Node) -> None:
+        """Gives a node the next free index, as one that was made anew has."""
+        del self.nodes[node.index]
+        node.index = self.next_index
+        self.next_index += 1
+        self.nodes[node.index] = node
+
+    def absorb(self, node: Node, follower: Node) -> None:
+        """Removes a follower; the node makes what it made."""
+        outputs = follower.outputs
+        self.remove(follower)
+        self.remake(node, outputs)
+
+    def only_reader(self, name: str) -> Node | None:
+        """The one reader of a tensor that is read once and is no output of the network."""
+        readers = self.readers.get(name, ())
+        return readers[0] if len(readers) == 1 and name not in self.outputs else None
+
+    def uses(self, name: str) -> int:
+        return len(self.readers.get(name, ())) + (name in self.outputs)
+
+    def shape(self, name: str) -> Shape:
+        return self.tensors[name].shape
+
+    def reshaped(self, name: str, new_name: str, shape: Shape) -> str:
+        """A tensor like another, of another shape."""
+        self.tensors[new_name] = replace(self.tensors[name], name=new_name, shape=shape)
+        return new_name
+
+    def shuffle(self, random: Random) -> None:
+        """Renumbers the reorders out of the blocked layout among themselves.
+
+        ONNX Runtime adds them while it walks a hash table of addresses, so their numbers differ from one session to
+        the next, and with them the order of the branches that they end.
+        """
+        reorders = [node for node in self.nodes.values() if node.variant == "from_blocked"]
+        indices = [node.index for node in reorders]
+        random.shuffle(indices)
+        for node, index in zip(reorders, indices, strict=True):
+            node.index = index
+            self.nodes[index] = node
+
+    def order(self) -> list[Node]:
+        """The order of execution: depth first from the last ops, the input made by the highest index first.
+
+        `Graph::ReverseDFSFrom` as `GraphViewer` calls it.
+        """
+        stack = [
+            (node, False) for _, node in sorted(self.nodes.items()) if not any(map(self.readers.get, node.outputs))
+        ]
+        visited: set[int] = set()
+        found: list[Node] = []
+        while stack:
+            node, is_done = stack.pop()
+            if is_done:
+                found.append(node)
+            elif node.index not in visited:
+                visited.add(node.index)
+                stack.append((node, True))
+                made = (self.makers.get(name) for name in node.inputs)
+                before = {maker.index: maker for maker in made if maker is not None and maker.index not in visited}
+                stack.extend((before[index], False) for index in sorted(before))
+        return found

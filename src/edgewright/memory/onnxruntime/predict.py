@@ -1,0 +1,163 @@
+"""The peak of a network under each of ONNX Runtime's settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from edgewright.graph.types import Graph
+from edgewright.memory.onnxruntime.arena import PAGE
+from edgewright.memory.onnxruntime.blocked import to_blocks
+from edgewright.memory.onnxruntime.fusions import expand_functions, fold_activations, fold_constants
+from edgewright.memory.onnxruntime.fusions import fold_plain_additions as fold_additions
+from edgewright.memory.onnxruntime.network import Network
+from edgewright.memory.onnxruntime.planner import Event, events
+from edgewright.memory.onnxruntime.replay import arena_peak, live_bytes, mapped_peak, pattern_peak
+
+Settings = Literal["default", "lean", "arena"]
+"""`default`: arena, memory reuse and memory pattern on. `lean`: all three off, and every tensor given back to the
+system at once. `arena`: only the arena on, with a first region of a chosen size."""
+
+
+@dataclass(frozen=True)
+class PeakPrediction:
+    """The predicted peak: all that runs hold at once, the network's inputs included, its weights apart.
+
+    `activations_bytes`, `outputs_bytes` and `scratch_bytes` live together while `peak_op` runs; `overhead_bytes` is
+    what the allocator holds beyond them. `timeline_bytes` has what lives while each executed op runs, in order.
+    `arena_bytes` is the first region that the settings `arena` need, else 0.
+    """
+
+    settings: Settings
+    peak_bytes: int
+    peak_op: str
+    activations_bytes: int
+    outputs_bytes: int
+    scratch_bytes: int
+    inputs_bytes: int
+    overhead_bytes: int
+    weights_bytes: int
+    timeline_bytes: tuple[tuple[str, int], ...]
+    arena_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """One order that the runtime may take: names of its nodes, and what they allocate and release."""
+
+    names: tuple[str, ...]
+    events: tuple[Event, ...]
+
+
+def predict_peak(
+    graph: Graph,
+    settings: Settings = "default",
+    *,
+    block: int = 16,
+    threads: int = 1,
+    orders: int = 4,
+    arena_bytes: int | None = None,
+) -> PeakPrediction:
+    """The peak of a graph as its file says it, in the steady state after a few runs.
+
+    `block` is the channels of a block of the runtime's blocked layout on the device (16 with AVX-512, 8 with AVX2, 1
+    where it has none). The runtime leaves the order of some branches to chance: the worst of so many `orders` counts.
+    `arena_bytes` is the first region of the settings `arena`; None takes the best one.
+    """
+    trials = _trials(executed(graph, block), settings, threads, orders)
+    region = 0
+    if settings == "arena":
+        region = best_region([trial.events for trial in trials]) if arena_bytes is None else arena_bytes
+    resident, trial = max(((_resident(one, settings, region), one) for one in trials), key=lambda pair: pair[0])
+    inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
+    timeline = _timeline(trial)
+    live = max(timeline, default=0)
+    step = timeline.index(live) if timeline else 0
+    held = _held(trial, live)
+    return PeakPrediction(
+        settings=settings,
+        peak_bytes=resident + inputs,
+        peak_op=trial.names[step] if trial.names else "",
+        activations_bytes=held["tensor"],
+        outputs_bytes=held["output"],
+        scratch_bytes=held["scratch"],
+        inputs_bytes=inputs,
+        overhead_bytes=resident - live,
+        weights_bytes=sum(tensor.size_bytes for tensor in graph.tensors.values() if tensor.is_constant),
+        timeline_bytes=tuple(zip(trial.names, (size + inputs for size in timeline), strict=True)),
+        arena_bytes=region,
+    )
+
+
+def executed(graph: Graph, block: int) -> Network:
+    """The network that the runtime executes in the place of that of the file."""
+    network = Network.of(graph)
+    fold_constants(network)
+    fold_activations(network)
+    if block > 1:
+        to_blocks(network, block)
+    expand_functions(network)
+    fold_additions(network)
+    return network
+
+
+def best_region(runs: Sequence[Sequence[Event]]) -> int:
+    """The size of an arena's first region that leaves the least resident, in the worst of some sequences of events."""
+    widest = [arena_peak(run, 1 << 40, runs=1).touched_bytes for run in runs]
+    size, limit = max((event.size_bytes for run in runs for event in run), default=PAGE), max(widest)
+    sizes = [limit]
+    while size < limit:
+        sizes.append(-(-size // PAGE) * PAGE)
+        size = int(1.03 * size) + 1
+    return min(sizes, key=lambda one: max(arena_peak(run, one).resident_bytes for run in runs))
+
+
+def _trials(network: Network, settings: Settings, threads: int, orders: int) -> list[_Trial]:
+    found: dict[tuple[str, ...], _Trial] = {}
+    for seed in range(max(orders, 1)):
+        if seed:
+            network.shuffle(Random(seed))
+        order = network.order()
+        names = tuple(node.name for node in order)
+        if names not in found:
+            found[names] = _Trial(names, tuple(events(network, order, settings == "default", threads)))
+    return list(found.values())
+
+
+def _resident(trial: _Trial, settings: Settings, region: int) -> int:
+    if settings == "lean":
+        return mapped_peak(trial.events)
+    if settings == "arena":
+        return arena_peak(trial.events, region).resident_bytes
+    return pattern_peak(trial.events).resident_bytes
+
+
+def _timeline(trial: _Trial) -> list[int]:
+    """The most bytes that live while each op runs."""
+    most = [0] * len(trial.names)
+    total = 0
+    step = 0
+    for event, after in live_bytes(trial.events):
+        while step < event.step:
+            step += 1
+            most[step] = total
+        total = after
+        most[step] = max(most[step], total)
+    for later in range(step + 1, len(most)):
+        most[later] = total
+    return most
+
+
+def _held(trial: _Trial, peak: int) -> dict[str, int]:
+    """Bytes of each kind at the first moment of the peak."""
+    held = {"tensor": 0, "output": 0, "scratch": 0}
+    sizes: dict[str, Event] = {}
+    for event, total in live_bytes(trial.events):
+        if event.name in sizes:
+            held[sizes[event.name].kind] -= sizes.pop(event.name).size_bytes
+        if event.size_bytes:
+            sizes[event.name] = event
+            held[event.kind] += event.size_bytes
+        if total == peak:
+            break
+    return held

@@ -1,0 +1,103 @@
+"""Memory that a sequence of allocations makes resident under an allocator."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from edgewright.memory.onnxruntime.arena import PAGE, Arena
+from edgewright.memory.onnxruntime.planner import Event
+
+MMAP_THRESHOLD_BYTES = 64 * 1024
+"""Blocks of at least so much are mapped by themselves in the lean settings, and given back when they are freed."""
+
+_HEADER_BYTES = 64
+
+
+def live_bytes(events: Sequence[Event], cost: Callable[[int], int] = lambda size: size) -> Iterator[tuple[Event, int]]:
+    """Bytes that live after each event, each block at its cost."""
+    live: dict[str, int] = {}
+    total = 0
+    for event in events:
+        total -= live.pop(event.name, 0)
+        if event.size_bytes:
+            live[event.name] = cost(event.size_bytes)
+            total += live[event.name]
+        yield event, total
+
+
+def mapped_bytes(size_bytes: int) -> int:
+    """What glibc takes for one block in the lean settings: whole pages from the threshold on."""
+    taken = size_bytes + _HEADER_BYTES
+    return -(-taken // PAGE) * PAGE if taken >= MMAP_THRESHOLD_BYTES else taken
+
+
+def mapped_peak(events: Sequence[Event]) -> int:
+    """The peak of the lean settings."""
+    return max((total for _, total in live_bytes(events, mapped_bytes)), default=0)
+
+
+def arena_peak(events: Sequence[Event], first_region_bytes: int | None = None, runs: int = 2) -> Arena:
+    """The arena after some runs; its first region has the given size, or the one of the default settings."""
+    arena = Arena() if first_region_bytes is None else Arena(first_region_bytes)
+    for _ in range(runs):
+        for event in events:
+            if event.size_bytes:
+                arena.allocate(event.name, event.size_bytes)
+            else:
+                arena.release(event.name)
+        _release_outputs(arena)
+    return arena
+
+
+def pattern_peak(events: Sequence[Event]) -> Arena:
+    """The arena of the default settings, after a run that is traced and one that takes all tensors in one buffer.
+
+    The first run left its pages in the arena, and the buffer comes on top where none of its free chunks holds it.
+    """
+    arena = arena_peak(events, runs=1)
+    offsets, size = packed([(event.name, event.size_bytes) for event in events if event.kind == "tensor"])
+    if not size:
+        return arena
+    base = arena.allocate("", size, is_written=False)
+    for event in events:
+        if event.kind == "tensor":
+            start = base + offsets[event.name]
+            arena.touch(start, start + event.size_bytes)
+        elif event.size_bytes:
+            arena.allocate(event.name, event.size_bytes)
+        else:
+            arena.release(event.name)
+    return arena
+
+
+def packed(traced: Sequence[tuple[str, int]]) -> tuple[dict[str, int], int]:
+    """Offsets and size of the buffer that `enable_mem_pattern` makes of a run; a size of 0 is a release.
+
+    `MemPatternPlanner`: each allocation, in order, goes into the smallest gap that fits it among those that live, else
+    behind the last of them.
+    """
+    live: list[tuple[int, int, str]] = []
+    offsets: dict[str, int] = {}
+    peak = 0
+    for name, size in traced:
+        if size == 0:
+            live = [one for one in live if one[2] != name]
+            continue
+        offset = _gap_for(live, size)
+        live = sorted([*live, (offset, size, name)])
+        offsets[name] = offset
+        peak = max(peak, offset + size)
+    return offsets, peak
+
+
+def _gap_for(live: Sequence[tuple[int, int, str]], size: int) -> int:
+    best, least, current = (live[-1][0] + live[-1][1] if live else 0), None, 0
+    for start, length, _ in live:
+        gap = start - current
+        if gap >= size and (least is None or gap < least):
+            best, least = current, gap
+        current = start + length
+    return best
+
+
+def _release_outputs(arena: Arena) -> None:
+    for name in list(arena.used):
+        arena.release(name)
