@@ -117,7 +117,7 @@ def input_regions(op: Op, graph: Graph, output_region: Region) -> ReceptiveField
     if op.window is not None:
         padding = _window_left(op.window, graph.tensors[op.inputs[0]], output_region, whole)
         return ReceptiveField(regions, padding, (), output_region)
-    blocks = _blocks(op)
+    blocks = output_block(op)
     made = Region(tuple((a * blocks, b * blocks) for a, b in read.ranges)) if blocks > 1 else output_region
     return ReceptiveField(regions, None, (), made)
 
@@ -129,6 +129,14 @@ def operand_axes(op: Op, graph: Graph, index: int) -> tuple[int | None, ...]:
         return spatial_axes(tensor)
     offset = len(output.shape) - len(tensor.shape)
     return tuple(axis - offset if axis >= offset else None for axis in spatial_axes(output))
+
+
+def output_block(op: Op) -> int:
+    """How many outputs on each axis the op makes at once of one input: the factor of a resize or of depth to space."""
+    if op.kind == "resize":
+        scale: float = max(op.attributes["scales"])
+        return round(scale)
+    return int(op.attributes["block_size"]) if op.variant == "depth_to_space" else 1
 
 
 def _cut(axes: tuple[AxisMap, ...], region: Region, whole: Region) -> Region:
@@ -176,14 +184,6 @@ def _transposed_field(
         padding.append((lo - origin, max(beyond, 0)))
         extra.append(max(-beyond, 0))
     return ReceptiveField(regions, tuple(padding), (("output_padding", tuple(extra)),), region)
-
-
-def _blocks(op: Op) -> int:
-    """How many outputs on each axis the op makes at once of one input."""
-    if op.kind == "resize":
-        scale: float = max(op.attributes["scales"])
-        return round(scale)
-    return int(op.attributes["block_size"]) if op.variant == "depth_to_space" else 1
 
 
 Maps = tuple[tuple[AxisMap, ...] | None, ...] | None

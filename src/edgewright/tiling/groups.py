@@ -1,0 +1,86 @@
+"""A fused group within its network: what it reads from outside, what it gives, and how its outputs are divided."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+
+from edgewright.errors import UnsupportedModelError
+from edgewright.graph.geometry import full_region, spatial_axes, tileable
+from edgewright.graph.types import Graph, Op, Region
+
+
+@dataclass(frozen=True)
+class Group:
+    """Ops of a convex set in execution order, the activations they read from outside, and those read outside."""
+
+    ops: tuple[Op, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def group_of(graph: Graph, op_names: Iterable[str]) -> Group:
+    """The group of these ops.
+
+    Raises UnsupportedModelError where one of them can't be tiled, or where a tensor leaves the group and comes back.
+    """
+    wanted = set(op_names)
+    ops = tuple(op for op in graph.ops if op.name in wanted)
+    if len(ops) < len(wanted):
+        raise UnsupportedModelError(f"no op is named {min(wanted - {op.name for op in ops})!r}")
+    for op in ops:
+        if not tileable(op, graph):
+            raise UnsupportedModelError(f"op {op.name!r} ({op.variant or op.kind}) can't be computed in tiles")
+    _check_convex(graph, wanted)
+    made = {name for op in ops for name in op.outputs if name}
+    read = dict.fromkeys(name for op in ops for name in op.inputs if name and not graph.tensors[name].is_constant)
+    outside = {name for op in graph.ops if op.name not in wanted for name in op.inputs} | set(graph.outputs)
+    outputs = tuple(name for op in ops for name in op.outputs if name in outside)
+    return Group(ops, tuple(name for name in read if name not in made), outputs)
+
+
+def partitions(graph: Graph, outputs: Iterable[str], grid: tuple[int, int]) -> dict[str, list[list[tuple[int, int]]]]:
+    """Ranges of each output for each part of each spatial axis; parts are as equal as they can be.
+
+    Outputs of other resolutions are cut at the same places. Raises UnsupportedModelError for more parts than rows.
+    """
+    regions = {name: full_region(graph.tensors[name]) for name in outputs}
+    found: dict[str, list[list[tuple[int, int]]]] = {name: [] for name in regions}
+    for axis in range(len(next(iter(regions.values())).ranges)):
+        parts = grid[axis] if axis < 2 else 1
+        smallest = min(region.ranges[axis][1] for region in regions.values())
+        if not 1 <= parts <= smallest:
+            raise UnsupportedModelError(f"{smallest} rows or columns can't be cut into {parts} tiles")
+        cuts = [boundary(smallest, parts, i) for i in range(parts + 1)]
+        for name, region in regions.items():
+            size = region.ranges[axis][1]
+            scaled = [cut * size // smallest for cut in cuts]
+            found[name].append(list(pairwise(scaled)))
+    return found
+
+
+def boundary(size: int, parts: int, index: int) -> int:
+    """Where part `index` begins when `size` rows are divided as equally as they can be."""
+    return (2 * index * size + parts) // (2 * parts)
+
+
+def rows_of(graph: Graph, name: str) -> int:
+    """The size of the first spatial axis."""
+    tensor = graph.tensors[name]
+    return tensor.shape[spatial_axes(tensor)[0]]
+
+
+def with_rows(whole: Region, start: int, stop: int) -> Region:
+    """Some rows of a feature map, over the full width."""
+    return Region(((start, stop), *whole.ranges[1:]))
+
+
+def _check_convex(graph: Graph, wanted: set[str]) -> None:
+    inside: set[str] = set()
+    left: set[str] = set()
+    for op in graph.ops:
+        if op.name in wanted:
+            if not left.isdisjoint(op.inputs):
+                raise UnsupportedModelError(f"op {op.name!r} reads what other ops make of its own group's outputs")
+            inside.update(op.outputs)
+        elif not inside.isdisjoint(op.inputs) or not left.isdisjoint(op.inputs):
+            left.update(op.outputs)

@@ -1,0 +1,37 @@
+"""From a tiling plan to the edit script that carries it out."""
+
+from edgewright.errors import UnsupportedModelError
+from edgewright.graph.edits import Edit
+from edgewright.graph.types import Graph
+from edgewright.tiling.carry import lower_strips
+from edgewright.tiling.groups import group_of
+from edgewright.tiling.plan import TilingPlan
+from edgewright.tiling.recompute import lower_tiles
+from edgewright.tiling.script import Script
+
+
+def lower(graph: Graph, plan: TilingPlan, ordered: bool = True) -> tuple[Edit, ...]:
+    """The edits of a plan; tiles follow one another in depth-first order, and weights are shared.
+
+    `ordered` makes every tile wait for the one before it, which runtimes need that choose the order of execution by
+    themselves. Raises UnsupportedModelError where the plan does not fit the network.
+    """
+    script = Script(graph, ordered)
+    seen: set[str] = set()
+    for fused in plan.groups:
+        if not seen.isdisjoint(fused.op_names):
+            raise UnsupportedModelError(f"op {min(seen & set(fused.op_names))!r} is in two groups")
+        seen.update(fused.op_names)
+        if fused.grid == (1, 1):
+            continue
+        group = group_of(graph, fused.op_names)
+        if not group.outputs:
+            raise UnsupportedModelError(f"nothing reads what the group of op {fused.op_names[0]!r} makes")
+        script.remove(group.ops)
+        if fused.halo == "recompute":
+            lower_tiles(script, group, graph, fused.grid)
+        elif fused.grid[1] == 1:
+            lower_strips(script, group, graph, fused.grid[0])
+        else:
+            raise UnsupportedModelError(f"the group of op {fused.op_names[0]!r}: rows are carried in strips only")
+    return tuple(script.edits)
