@@ -107,7 +107,7 @@ class Blocking:
         is_sum = node.variant in {"add", "sum"}
         if not (is_sum or node.variant == "mul") or len({shape[1] for shape in shapes}) > 1:
             return
-        if len(set(shapes)) > 1:
+        if len(set(shapes)) > 1 or not self.network.open_shapes.isdisjoint(node.inputs):
             if is_sum:
                 self.keep(node)
             return

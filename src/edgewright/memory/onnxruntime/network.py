@@ -1,6 +1,6 @@
 """The network as ONNX Runtime rewrites it: ops that can be changed in place, and the order that it runs them in."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -30,20 +30,26 @@ class Node:
 
 @dataclass
 class Network:
-    """Nodes with the maker and the readers of every tensor kept up to date."""
+    """Nodes with the maker and the readers of every tensor kept up to date.
+
+    The runtime does not know the shapes of the tensors in `open_shapes` before it runs.
+    """
 
     tensors: dict[str, Tensor]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    open_shapes: set[str] = field(default_factory=set)
     nodes: dict[int, Node] = field(default_factory=dict)
     makers: dict[str, Node] = field(default_factory=dict)
     readers: dict[str, list[Node]] = field(default_factory=dict)
     next_index: int = 0
 
     @classmethod
-    def of(cls, graph: Graph) -> "Network":
-        network = cls(dict(graph.tensors), graph.inputs, graph.outputs)
+    def of(cls, graph: Graph, open_inputs: Collection[str] = ()) -> "Network":
+        network = cls(dict(graph.tensors), graph.inputs, graph.outputs, set(open_inputs))
         for op in graph.ops:
+            if not network.open_shapes.isdisjoint(op.inputs):
+                network.open_shapes.update(op.outputs)
             inputs = [name for name in op.inputs if name and not graph.tensors[name].is_constant]
             network.add(Node(0, op.name, op.kind, op.variant, inputs, [n for n in op.outputs if n], op, op.window))
         return network
@@ -111,6 +117,8 @@ class Network:
     def reshaped(self, name: str, new_name: str, shape: Shape) -> str:
         """A tensor like another, of another shape."""
         self.tensors[new_name] = replace(self.tensors[name], name=new_name, shape=shape)
+        if name in self.open_shapes:
+            self.open_shapes.add(new_name)
         return new_name
 
     def shuffle(self, random: Random) -> None:

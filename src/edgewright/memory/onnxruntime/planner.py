@@ -113,6 +113,8 @@ class _Plan:
             self.free.insert(0, original)
 
     def same_size(self, one: str, other: str) -> bool:
+        if one in self.network.open_shapes or other in self.network.open_shapes:
+            return False
         first, second = self.network.tensors[one], self.network.tensors[other]
         return first.shape == second.shape and ITEM_BITS.get(first.dtype) == ITEM_BITS.get(second.dtype)
 

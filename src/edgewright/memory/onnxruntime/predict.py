@@ -1,6 +1,6 @@
 """The peak of a network under each of ONNX Runtime's settings."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
@@ -57,14 +57,16 @@ def predict_peak(
     threads: int = 1,
     orders: int = 4,
     arena_bytes: int | None = None,
+    open_inputs: Collection[str] = (),
 ) -> PeakPrediction:
     """The peak of a graph as its file says it, in the steady state after a few runs.
 
     `block` is the channels of a block of the runtime's blocked layout on the device (16 with AVX-512, 8 with AVX2, 1
     where it has none). The runtime leaves the order of some branches to chance: the worst of so many `orders` counts.
-    `arena_bytes` is the first region of the settings `arena`; None takes the best one.
+    `arena_bytes` is the first region of the settings `arena`; None takes the best one. `open_inputs` are inputs whose
+    file leaves other dimensions than the batch open: the runtime can't plan then for what follows from them.
     """
-    trials = _trials(executed(graph, block), settings, threads, orders)
+    trials = _trials(executed(graph, block, open_inputs), settings, threads, orders)
     region = 0
     if settings == "arena":
         region = best_region([trial.events for trial in trials]) if arena_bytes is None else arena_bytes
@@ -89,9 +91,9 @@ def predict_peak(
     )
 
 
-def executed(graph: Graph, block: int) -> Network:
+def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Network:
     """The network that the runtime executes in the place of that of the file."""
-    network = Network.of(graph)
+    network = Network.of(graph, open_inputs)
     fold_constants(network)
     fold_activations(network)
     if block > 1:
@@ -103,12 +105,12 @@ def executed(graph: Graph, block: int) -> Network:
 
 def best_region(runs: Sequence[Sequence[Event]]) -> int:
     """The size of an arena's first region that leaves the least resident, in the worst of some sequences of events."""
-    widest = [arena_peak(run, 1 << 40, runs=1).touched_bytes for run in runs]
-    size, limit = max((event.size_bytes for run in runs for event in run), default=PAGE), max(widest)
-    sizes = [limit]
+    limit = max(arena_peak(run, 1 << 40, runs=1).touched_bytes for run in runs)
+    size = max((event.size_bytes for run in runs for event in run), default=PAGE) // 2
+    sizes = [max(limit, PAGE)]
     while size < limit:
         sizes.append(-(-size // PAGE) * PAGE)
-        size = int(1.03 * size) + 1
+        size = int(1.04 * size) + PAGE
     return min(sizes, key=lambda one: max(arena_peak(run, one).resident_bytes for run in runs))
 
 
