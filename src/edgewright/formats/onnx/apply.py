@@ -44,7 +44,7 @@ def edited(
     model.CopyFrom(reading.model)
     builder = Builder(opset_of(model), reading.graph, after, reading.nodes, reading.values)
     inserted = {node.name: node for edit in edits for node in _nodes_of(edit, builder)}
-    assembly = _Assembly(reading, after, inserted)
+    assembly = _Assembly(reading, after, inserted, {tensor.name for tensor in builder.constants})
     nodes = assembly.nodes()
     read_before = {name for node in model.graph.node for name in reads(node)}
     del model.graph.node[:]
@@ -75,7 +75,7 @@ class _Assembly:
     A node that computes a constant from the shape of a tensor that is gone, or not made yet, is replaced by its value.
     """
 
-    def __init__(self, reading: Reading, after: Graph, inserted: Mapping[str, NodeProto]) -> None:
+    def __init__(self, reading: Reading, after: Graph, inserted: Mapping[str, NodeProto], constants: set[str]) -> None:
         self.values = reading.values
         self.after = after
         self.by_name = {node.name: node for node in reading.nodes} | dict(inserted)
@@ -84,7 +84,9 @@ class _Assembly:
             name: node for node in self.by_name.values() if node.name not in ops for name in node.output if name
         }
         graph = reading.model.graph
-        self.available = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+        self.available = (
+            constants | {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+        )
         self.available |= {tensor.values.name for tensor in graph.sparse_initializer}
         self.constants: list[TensorProto] = []
 

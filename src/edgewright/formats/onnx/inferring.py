@@ -10,6 +10,10 @@ from onnx import GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TypeProt
 from edgewright.formats.onnx.reading import has_subgraph, reads
 from edgewright.formats.onnx.values import Array
 
+_POOLS = {"MaxPool", "AveragePool"}
+_CEIL_FIXED = 22
+"""From this operator set on inference leaves out a last window that begins behind the input, as runtimes always do."""
+
 
 def infer_node(
     node: NodeProto, types: Mapping[str, TypeProto], steering: Mapping[str, Array], opsets: Sequence[OperatorSetIdProto]
@@ -25,6 +29,8 @@ def infer_node(
             graph.initializer.append(onnx.numpy_helper.from_array(steering[name], name))
         if name in types and (name not in steering or has_subgraph(node)):
             graph.input.add(name=name, type=types[name])
+    if node.op_type in _POOLS and any(opset.version < _CEIL_FIXED and not opset.domain for opset in opsets):
+        opsets = [OperatorSetIdProto(version=_CEIL_FIXED)]
     model = ModelProto(ir_version=onnx.IR_VERSION, graph=graph, opset_import=opsets)
     try:
         result = onnx.shape_inference.infer_shapes(model)
