@@ -43,7 +43,8 @@ def events(network: Network, order: list[Node], reuse: bool, threads: int = 1) -
 
 
 def padded_bytes(tensor: Tensor) -> int:
-    return _padded(tensor.size_bytes)
+    """The size of a tensor's allocation; an empty tensor counts as one item, as a size of 0 says release."""
+    return _padded(max(tensor.size_bytes, 1))
 
 
 class _Plan:
