@@ -8,13 +8,18 @@ Jobs come as JSON lines on standard input, each is answered by one JSON line on 
     {"job": "load", "model": PATH, ...}       opens a model and keeps it open, warm
     {"job": "round", ...}                     end-to-end times of the model that is kept open
     {"job": "outputs", "model": PATH, "to": NPZ, ...}   the outputs on random inputs
+    {"job": "memory", "model": PATH, "settings": "default", ...}   peak memory; the first job of its process
 
 A job that fails is answered by {"error": TEXT}. A crash ends the process: the host starts another one.
 """
 
 import contextlib
+import ctypes
+import gc
 import json
+import mmap
 import os
+import re
 import sys
 import tempfile
 import time
@@ -125,8 +130,116 @@ def outputs(model, to, threads=1, level="all", shapes=None, seed=0):
     return {"outputs": [o.name for o in session.get_outputs()], "finite": bool(finite)}
 
 
-def open_session(model, threads, level, profile=None, optimized=None):
+def memory(model, settings="default", arena_bytes=0, runs=4, threads=1, level="all", shapes=None, seed=0, cpu=None):
+    """The most memory that runs hold over the level after loading, inputs counted, and what loading took beside it.
+
+    Nothing that loading freed may hide growth: the heap is trimmed and the high-water mark of resident memory reset
+    first, and pages of code are read in beforehand. `peak_bytes` is None where the system does not tell.
+    """
+    if OPENED:
+        raise RuntimeError("peak memory needs a process of its own")
+    if not PeakMeter.is_available():
+        return {"peak_bytes": None, "reason": "needs /proc/self/clear_refs and smaps_rollup of Linux"}
+    meter = PeakMeter()
+    pin(min(os.sched_getaffinity(0)) if cpu is None else cpu, threads)
+    before = meter.level()
+    session = open_session(model, threads, level, settings=settings, arena_bytes=arena_bytes)
+    inputs = random_inputs(session, shapes or {}, seed)
+    inputs_bytes = sum(value.nbytes for value in inputs.values())
+    loaded = meter.level() - before - inputs_bytes
+    growths = [meter.growth(lambda: session.run(None, inputs)) for _ in range(runs)]
+    return {
+        "peak_bytes": inputs_bytes + max(growths),
+        "growth_bytes": growths,
+        "inputs_bytes": inputs_bytes,
+        "loading_bytes": loaded,
+        "settings": settings,
+    }
+
+
+class PeakMeter:
+    """Growth of resident memory over a level, by the kernel's high-water mark.
+
+    The kernel counts pages in batches for each CPU, and its high-water mark may be off by a batch of 32 or 64 pages.
+    So the counters are flushed by giving back many pages at once, and each measurement is shifted by a few pages
+    against the one before: the largest of some is right to those few pages. Several threads on several CPUs blur it.
+    """
+
+    STEP_PAGES, BATCH_PAGES = 16, 256
+
+    def __init__(self):
+        self.libc = ctypes.CDLL(None)
+        self.kept, self.base = [], None
+        for start, end, file in self.mappings():
+            if file.startswith("/"):
+                self.libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), 22)  # MADV_POPULATE_READ
+        allowed = os.sched_getaffinity(0)
+        for cpu in allowed:
+            os.sched_setaffinity(0, {cpu})
+            self.flush()
+        os.sched_setaffinity(0, allowed)
+
+    @staticmethod
+    def is_available():
+        return os.access("/proc/self/clear_refs", os.W_OK) and os.access("/proc/self/smaps_rollup", os.R_OK)
+
+    @staticmethod
+    def mappings():
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            fields = line.split(maxsplit=5)
+            if len(fields) == 6 and fields[1].startswith("r"):
+                start, end = (int(part, 16) for part in fields[0].split("-"))
+                yield start, end, fields[5]
+
+    def level(self):
+        """Resident bytes, garbage and the heap's free pages given back."""
+        gc.collect()
+        if hasattr(self.libc, "malloc_trim"):
+            self.libc.malloc_trim(0)
+        return self.resident()
+
+    def growth(self, run):
+        """The most that was resident during a run, and since the first one, over the level before the first one."""
+        if self.base is None:
+            self.flush()
+            self.base = self.level()
+        else:
+            self.kept.append(touched(self.STEP_PAGES))
+        shift = len(self.kept) * self.STEP_PAGES * mmap.PAGESIZE
+        self.flush()
+        Path("/proc/self/clear_refs").write_text("5")
+        run()
+        peak = self.figure("/proc/self/status", "VmHWM")
+        return max(peak, self.resident()) - self.base - shift
+
+    def resident(self):
+        return self.figure("/proc/self/smaps_rollup", "Rss")
+
+    def flush(self):
+        """Gives back so many pages at once, of memory and of a file, that no batch is left half counted."""
+        touched(self.BATCH_PAGES).close()
+        with Path(ort.capi.onnxruntime_pybind11_state.__file__).open("rb") as file:
+            pages = mmap.mmap(file.fileno(), self.BATCH_PAGES * mmap.PAGESIZE, access=mmap.ACCESS_READ)
+            sum(pages[:: mmap.PAGESIZE])
+            pages.close()
+
+    @staticmethod
+    def figure(path, name):
+        return int(re.search(rf"^{name}:\s+(\d+)", Path(path).read_text(), re.MULTILINE)[1]) * 1024
+
+
+def touched(pages):
+    """Private memory of so many pages, all written."""
+    memory = mmap.mmap(-1, pages * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for page in range(pages):
+        memory[page * mmap.PAGESIZE] = 1
+    return memory
+
+
+def open_session(model, threads, level, profile=None, optimized=None, settings="default", arena_bytes=0):
+    OPENED.append(model)
     options = ort.SessionOptions()
+    apply_memory_settings(options, settings, arena_bytes)
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = getattr(ort.GraphOptimizationLevel, f"ORT_{LEVELS[level]}")
@@ -137,6 +250,31 @@ def open_session(model, threads, level, profile=None, optimized=None):
     if optimized:
         options.optimized_model_filepath = optimized
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def apply_memory_settings(options, settings, arena_bytes):
+    """`lean`: all tensors by themselves, given back at once. `arena`: an arena with a first region of that size."""
+    if settings not in ("default", "lean", "arena"):
+        raise ValueError(f"unknown memory settings {settings!r}")
+    if settings == "default":
+        return
+    options.enable_mem_reuse = False
+    options.enable_mem_pattern = False
+    if settings == "lean":
+        options.enable_cpu_mem_arena = False
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).mallopt(-3, 16 * 1024)  # M_MMAP_THRESHOLD of glibc
+    else:
+        arena = {
+            "max_mem": 0,
+            "arena_extend_strategy": 0,
+            "initial_chunk_size_bytes": int(arena_bytes) or -1,
+            "max_dead_bytes_per_chunk": -1,
+            "initial_growth_chunk_size_bytes": -1,
+        }
+        place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+        ort.create_and_register_allocator(place, ort.OrtArenaCfg(arena))
+        options.add_session_config_entry("session.use_env_allocators", "1")
 
 
 LEVELS = {"all": "ENABLE_ALL", "extended": "ENABLE_EXTENDED", "basic": "ENABLE_BASIC", "none": "DISABLE_ALL"}
@@ -237,7 +375,16 @@ def pin(cpu, threads):
 
 
 KEPT = {}
-JOBS = {"about": about, "time": time_model, "layers": layers, "load": load, "round": time_round, "outputs": outputs}
+OPENED = []
+JOBS = {
+    "about": about,
+    "time": time_model,
+    "layers": layers,
+    "load": load,
+    "round": time_round,
+    "outputs": outputs,
+    "memory": memory,
+}
 
 if __name__ == "__main__":
     main()
