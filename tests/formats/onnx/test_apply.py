@@ -1,23 +1,21 @@
 """The law of the edit script on ONNX: reading after applying is editing after reading, and no output changes."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
-import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto
+from tests.networks import feed, networks, run
 
-from edgewright.errors import ModelError, UnsupportedModelError
-from edgewright.formats.onnx import apply, edited, named, read
+from edgewright.errors import UnsupportedModelError
+from edgewright.formats.onnx import edited, read
 from edgewright.graph import edits
-from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
+from edgewright.graph.edits import CloneOp, Concat, Edit, RemoveOp, Slice
 from edgewright.graph.geometry import full_region, input_regions, operand_axes, spatial_axes, tileable
 from edgewright.graph.types import Graph, Op, Region
-from tests.networks import feed, networks, run
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 LAW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))

@@ -6,7 +6,7 @@ from math import isfinite, prod
 from types import MappingProxyType
 from typing import Any
 
-from edgewright.formats.onnx.nodes import Node
+from edgewright.formats.onnx.nodes import Node, in_range
 from edgewright.formats.onnx.windows import output_padding_of, spatial_of
 
 _OPERANDS: Mapping[str, int] = MappingProxyType(
@@ -35,7 +35,9 @@ _STEERED = {"slice": (1, 2, 3, 4), "pad": (1, 2, 3), "split": (1,), "reduction":
 
 
 def is_readable(kind: str, node: Node) -> bool:
-    """Whether everything that says how to compute is known, and the ranks fit."""
+    """Whether everything that says how to compute is known, and operands and ranks are as many as they must be."""
+    if len(node.proto.input) <= max(_FEWEST_INPUTS.get(kind, 1) - 1, *_quantized_operands(node), 0):
+        return False
     if "conv" in kind or kind in {"max_pool", "average_pool", "global_pool"}:
         return node.rank >= 3
     if node.op_type not in _OPERANDS:
@@ -45,12 +47,17 @@ def is_readable(kind: str, node: Node) -> bool:
 
 
 def attributes_of(kind: str, node: Node) -> dict[str, Any]:
-    """The neutral attributes of a node; the key `variant` overrides the op's variant."""
+    """The neutral attributes of a node; the key `variant` overrides the op's variant.
+
+    Raises ValueError, TypeError or IndexError where the node's attributes do not fit its operands.
+    """
     rule = _RULES.get(kind)
     found = rule(node) if rule is not None else {}
     operands = _quantized_operands(node)
     return found | ({"operands": operands} if operands else {}) | _scales(node)
 
+
+_FEWEST_INPUTS = {"conv": 2, "transposed_conv": 2, "matmul": 2, "gather": 2, "gru": 3, "lstm": 3, "rnn": 3}
 
 _SCALES = {"QLinearConv": (1, 6), "QLinearMatMul": (1, 6), "QGemm": (1, 7), "QLinearAdd": (1, 6), "QLinearMul": (1, 6),
            "QuantizeLinear": (None, 1), "DequantizeLinear": (1, None)}  # fmt: skip
@@ -207,18 +214,17 @@ def _is_old(node: Node) -> bool:
 
 
 def _concat(node: Node) -> dict[str, Any]:
-    return {"axis": _axis_of_output(node)}
-
-
-def _axis_of_output(node: Node) -> int:
-    axis = int(node.attributes.get("axis", 1))
-    return axis + len(node.output_shape()) if axis < 0 else axis
+    rank = len(node.output_shape())
+    positions = _quantized_operands(node) or range(len(node.proto.input))
+    if any(len(node.shape(position)) != rank for position in positions):
+        raise ValueError("operands of different rank")
+    return {"axis": in_range(int(node.attributes.get("axis", 1)), rank)}
 
 
 def _split(node: Node) -> dict[str, Any]:
     axis = node.axis()
     shapes = [node.values.shape(name) or () for name in node.proto.output]
-    return {"axis": axis, "sizes": tuple(shape[axis] if axis < len(shape) else 0 for shape in shapes)}
+    return {"axis": axis, "sizes": tuple(shape[axis] for shape in shapes)}
 
 
 def _slice(node: Node) -> dict[str, Any]:
@@ -229,7 +235,7 @@ def _slice(node: Node) -> dict[str, Any]:
     parts = []
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
         begin, stop, stride = slice(start, end, step).indices(shape[axis])
-        parts.append((axis % node.rank, begin, stop, stride))
+        parts.append((in_range(axis, node.rank), begin, stop, stride))
     parts.sort()
     columns = tuple(zip(*parts, strict=True)) or ((), (), (), ())
     return dict(zip(("axes", "starts", "ends", "steps"), columns, strict=True))
@@ -239,7 +245,7 @@ def _pad(node: Node) -> dict[str, Any]:
     pads = node.integers("pads", 1) or (0,) * (2 * node.rank)
     half = len(pads) // 2
     axes = node.integers("axes", 3)
-    axes = tuple(range(half)) if axes is None else tuple(axis % node.rank for axis in axes)
+    axes = tuple(range(half)) if axes is None else tuple(in_range(axis, node.rank) for axis in axes)
     pairs = dict(zip(axes, zip(pads[:half], pads[half:], strict=True), strict=True))
     value = node.number("value", 2)
     return {
@@ -250,7 +256,10 @@ def _pad(node: Node) -> dict[str, Any]:
 
 
 def _transpose(node: Node) -> dict[str, Any]:
-    return {"perm": tuple(node.attributes.get("perm", range(node.rank - 1, -1, -1)))}
+    perm = tuple(node.attributes.get("perm", range(node.rank - 1, -1, -1)))
+    if sorted(perm) != list(range(node.rank)):
+        raise ValueError(f"{perm} does not permute {node.rank} axes")
+    return {"perm": perm}
 
 
 def _reorder(node: Node) -> dict[str, Any]:
@@ -267,7 +276,7 @@ def _gather(node: Node) -> dict[str, Any]:
 def _recurrent(node: Node) -> dict[str, Any]:
     found = node.attributes
     return {
-        "hidden_size": int(found.get("hidden_size", node.shape(2)[-1] if node.shape(2) else 0)),
+        "hidden_size": node.shape(2)[-1],
         "direction": found.get("direction", "forward"),
         "layout": int(found.get("layout", 0)),
         "linear_before_reset": bool(found.get("linear_before_reset", 0)),

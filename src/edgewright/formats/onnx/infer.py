@@ -74,6 +74,9 @@ def _best(name: str, found: TypeProto | None, declared: TypeProto | None, known:
         return best
     if declared is not None and not best.tensor_type.elem_type:
         best.tensor_type.elem_type = declared.tensor_type.elem_type
+    for dim in best.tensor_type.shape.dim:
+        if dim.dim_value < 0:
+            dim.Clear()
     if name in known:
         best.tensor_type.shape.SetInParent()
         best.tensor_type.shape.ClearField("dim")

@@ -22,6 +22,8 @@ def infer_node(
 
     Empty where inference does not know the op, or refuses it.
     """
+    if not _is_safe(node, types):
+        return {}
     graph = GraphProto(name="node")
     graph.node.add().CopyFrom(node)
     for name in reads(node):
@@ -34,6 +36,21 @@ def infer_node(
     model = ModelProto(ir_version=onnx.IR_VERSION, graph=graph, opset_import=opsets)
     try:
         result = onnx.shape_inference.infer_shapes(model)
-    except (onnx.shape_inference.InferenceError, RuntimeError, ValueError, DecodeError, EncodeError):
+    except (onnx.shape_inference.InferenceError, IndexError, RuntimeError, ValueError, DecodeError, EncodeError):
         return {}
     return {value.name: value.type for value in result.graph.value_info}
+
+
+def _is_safe(node: NodeProto, types: Mapping[str, TypeProto]) -> bool:
+    """Whether inference survives the node: on some that no exporter writes it ends the process instead of raising."""
+    if node.input and not node.input[0]:
+        return False
+    first = types[node.input[0]].tensor_type.shape.dim if node.input and node.input[0] in types else ()
+    for attribute in node.attribute:
+        if attribute.name == "axis" and first and not -len(first) <= attribute.i <= len(first):
+            return False
+        if attribute.name == "num_outputs" and attribute.i != len(node.output):
+            return False
+        if attribute.name == "batch_dims" and not 0 <= attribute.i < len(first):
+            return False
+    return not (node.op_type == "Slice" and any(dim.HasField("dim_value") and not dim.dim_value for dim in first))

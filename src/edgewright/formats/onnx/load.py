@@ -64,12 +64,12 @@ def _check_size(tensor: TensorProto, source: str) -> None:
     if tensor.HasField("raw_data"):
         held, declared = len(tensor.raw_data), (items * bits + 7) // 8
     else:
-        fields = (tensor.float_data, tensor.int32_data, tensor.int64_data, tensor.double_data, tensor.uint64_data)
+        held = len(getattr(tensor, onnx.helper.tensor_dtype_to_field(tensor.data_type)))
         complex_parts = 2 if tensor.data_type in {TensorProto.COMPLEX64, TensorProto.COMPLEX128} else 1
         # Items of fewer than 8 bits share an entry.
-        held, declared = max(map(len, fields)), -(-items * complex_parts * min(bits, 8) // 8)
-    if held < declared:
-        raise ModelError(f"{source}: tensor {tensor.name!r} is cut off: {held} of {declared} are there")
+        declared = -(-items * complex_parts * min(bits, 8) // 8)
+    if held != declared:
+        raise ModelError(f"{source}: tensor {tensor.name!r} holds {held} items or bytes, its shape says {declared}")
 
 
 def named(model: ModelProto) -> ModelProto:

@@ -78,10 +78,16 @@ class Node:
         return float(value.reshape(-1)[0]) if value is not None and value.size == 1 else None
 
     def axis(self, name: str = "axis", default: int = 0) -> int:
-        """An axis attribute, counted from the front."""
-        axis = int(self.attributes.get(name, default))
-        return axis + self.rank if axis < 0 else axis
+        """An axis attribute, counted from the front. Raises ValueError where there is no such axis."""
+        return in_range(int(self.attributes.get(name, default)), self.rank)
 
     def wrapped(self, axes: tuple[int, ...]) -> tuple[int, ...]:
-        """Axes counted from the front, in order."""
-        return tuple(sorted(axis + self.rank if axis < 0 else axis for axis in axes))
+        """Axes counted from the front, in order. Raises ValueError where there is no such axis."""
+        return tuple(sorted(in_range(axis, self.rank) for axis in axes))
+
+
+def in_range(axis: int, rank: int) -> int:
+    """An axis counted from the front. Raises ValueError where a tensor of this rank has no such axis."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"no axis {axis} of {rank}")
+    return axis % rank

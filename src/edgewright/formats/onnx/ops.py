@@ -105,13 +105,21 @@ _PLAIN_VARIANT = {"conv", "depthwise_conv", "transposed_conv", "fully_connected"
 
 
 def op_of(node: Node) -> Op:
-    """The node as an op; `other` where its op or the size of one of its tensors is not known."""
+    """The node as an op; `other` where its op, the size of a tensor or what its attributes say is not known."""
+    if _is_understood(node):
+        try:
+            return _understood(node)
+        except (ValueError, TypeError, IndexError):  # attributes that do not fit the operands
+            pass
     proto = node.proto
-    if not _is_understood(node):
-        found: dict[str, Any] = {"control_flow": True} if has_subgraph(proto) else {}
-        return Op(proto.name, "other", tuple(proto.input), tuple(proto.output), None, rules.snake(node.op_type), found)
-    kind = _kind(node)
-    window = window_of(node, node.shape(_weight_index(node)) if "conv" in kind else None) if kind in _WINDOWED else None
+    found: dict[str, Any] = {"control_flow": True} if has_subgraph(proto) else {}
+    return Op(proto.name, "other", tuple(proto.input), tuple(proto.output), None, rules.snake(node.op_type), found)
+
+
+def _understood(node: Node) -> Op:
+    proto, kind = node.proto, _kind(node)
+    weight = node.shape(_weight_index(node)) if "conv" in kind else None
+    window = window_of(node, weight) if kind in _WINDOWED else None
     inputs = tuple(proto.input[: rules.operand_count(node)])
     outputs = tuple(proto.output[: rules.RESULTS.get(node.op_type, len(proto.output))])
     found = rules.attributes_of(kind, node)

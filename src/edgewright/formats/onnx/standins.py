@@ -61,8 +61,13 @@ def own_types(node: NodeProto, values: Values, opsets: Sequence[onnx.OperatorSet
     """Types of the outputs of an op of ONNX Runtime's own domains; nothing for any other op."""
     if node.domain not in {MICROSOFT, NCHWC, NHWC}:
         return {}
+    if not node.input or not node.output:
+        return {}
     if node.op_type in _RULES and node.domain != NHWC:
-        found = _RULES[node.op_type](node, values)
+        try:
+            found = _RULES[node.op_type](node, values)
+        except (IndexError, KeyError, ValueError, TypeError):  # a node that is not what its op should be
+            found = None
         return {} if found is None else {node.output[0]: found}
     if node.op_type == "QLinearConcat":
         rule = _StandIn("Concat", tuple(range(2, len(node.input), 3)), 2)

@@ -22,11 +22,11 @@ def window_of(node: Node, weight: Shape | None) -> Window:
     stride = tuple(attributes.get("strides", ones))
     dilation = tuple(attributes.get("dilations", ones))
     pads = tuple(attributes.get("pads", ())) or (0,) * (2 * len(kernel))
-    sizes = {len(kernel), len(stride), len(dilation), len(space), len(pads) // 2}
+    sizes = {len(kernel), len(stride), len(dilation), len(space), len(pads) / 2}
     if len(sizes) > 1 or not kernel or min((*kernel, *stride, *dilation)) < 1:
         raise ModelError(f"{node.values.source}: op {node.proto.name!r} has a window that does not fit its input")
     window = Window(kernel, stride, dilation, tuple(zip(pads[: len(kernel)], pads[len(kernel) :], strict=True)))
-    auto_pad = attributes.get("auto_pad", "NOTSET")
+    auto_pad = str(attributes.get("auto_pad", "NOTSET"))
     if node.op_type == "ConvTranspose":
         return _padded_transposed(node, window, space, auto_pad)
     if auto_pad.startswith("SAME"):
