@@ -39,7 +39,7 @@ def group_of(graph: Graph, op_names: Iterable[str]) -> Group:
 
 
 def partitions(graph: Graph, outputs: Iterable[str], grid: tuple[int, int]) -> dict[str, list[list[tuple[int, int]]]]:
-    """Ranges of each output for each part of each spatial axis; parts are as equal as they can be.
+    """Ranges of each output for each part of each spatial axis; those of the last output are as equal as they can be.
 
     Outputs of other resolutions are cut at the same places. Raises UnsupportedModelError for more parts than rows.
     """
@@ -47,13 +47,12 @@ def partitions(graph: Graph, outputs: Iterable[str], grid: tuple[int, int]) -> d
     found: dict[str, list[list[tuple[int, int]]]] = {name: [] for name in regions}
     for axis in range(len(next(iter(regions.values())).ranges)):
         parts = grid[axis] if axis < 2 else 1
-        smallest = min(region.ranges[axis][1] for region in regions.values())
-        if not 1 <= parts <= smallest:
-            raise UnsupportedModelError(f"{smallest} rows or columns can't be cut into {parts} tiles")
-        cuts = [boundary(smallest, parts, i) for i in range(parts + 1)]
-        for name, region in regions.items():
-            size = region.ranges[axis][1]
-            scaled = [cut * size // smallest for cut in cuts]
+        sizes = {name: region.ranges[axis][1] for name, region in regions.items()}
+        if not 1 <= parts <= min(sizes.values()):
+            raise UnsupportedModelError(f"{min(sizes.values())} rows or columns can't be cut into {parts} tiles")
+        last = list(sizes.values())[-1]
+        for name, size in sizes.items():
+            scaled = [boundary(last, parts, i) * size // last for i in range(parts + 1)]
             found[name].append(list(pairwise(scaled)))
     return found
 

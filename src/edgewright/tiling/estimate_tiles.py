@@ -1,0 +1,195 @@
+"""Peak and time of groups whose tiles recompute their borders; see `estimate`."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from edgewright.tiling.estimate import TOKEN_OPS, Candidates, Costs, Floats, Grids, Ints, Ranges, pulled_back, reached
+from edgewright.tiling.groups import boundary
+from edgewright.tiling.outline import Feature, Outline
+from edgewright.tiling.rates import Rates
+
+
+def tile_candidates(
+    outline: Outline, rates: Rates, end: int, starts: frozenset[int], grids: Grids, longest: int
+) -> Iterator[Candidates]:
+    """Candidates that end before op `end`, for every begin in `starts` that is reached, the nearest first."""
+    sweep = _Sweep(outline, rates, end, grids)
+    steps = list(reached(outline, end, longest))
+    for index in steps:
+        sweep.find_regions(index)
+    for index in steps:
+        sweep.step(index)
+        if index in starts and sweep.output_bytes:
+            yield sweep.candidates(index)
+
+
+class _Parts:
+    """The parts of one axis for every count of parts that occurs, side by side in one column."""
+
+    def __init__(self, counts: Sequence[int]) -> None:
+        self.counts = sorted(set(counts))
+        self.begin = dict(zip(self.counts, np.cumsum([0, *self.counts[:-1]]), strict=True))
+
+    def of(self, size: int, least: int) -> Ranges:
+        """The parts of a tensor of `size` rows, cut in proportion to those of one of `least`."""
+        cuts = [[boundary(least, n, i) * size // least for i in range(n + 1)] for n in self.counts]
+        flat = [(low, high) for row in cuts for low, high in pairwise(row)]
+        low, high = np.array(flat, np.int64).T
+        return Ranges(low, high)
+
+
+class _Sweep:
+    """One end of a group, and what is needed of each tensor in front of it."""
+
+    def __init__(self, outline: Outline, rates: Rates, end: int, grids: Grids) -> None:
+        self.outline, self.rates, self.end, self.grids = outline, rates, end, grids
+        self.rows = _Parts([rows for rows, _ in grids])
+        self.columns = _Parts([columns for _, columns in grids])
+        sizes = [rows * columns for rows, columns in grids]
+        self.option = np.repeat(np.arange(len(grids)), sizes)
+        self.begins = np.cumsum([0, *sizes[:-1]])
+        self.tiles = np.array(sizes, np.int64)
+        self.row = np.concatenate([self.rows.begin[r] + np.repeat(np.arange(r), c) for r, c in grids])
+        self.column = np.concatenate([self.columns.begin[c] + np.tile(np.arange(c), r) for r, c in grids])
+        last = outline.features[outline.steps[end - 1].makes[-1]]
+        self.least = (last.rows, last.columns)
+        self.needed: dict[str, tuple[Ranges, Ranges]] = {}
+        self.read: dict[int, list[tuple[str, Ranges, Ranges]]] = {}
+        nothing = np.zeros(len(self.option), np.int64)
+        self.live, self.peak, self.made, self.pieces = nothing, nothing, nothing, nothing
+        self.alive: dict[str, Ints] = {}
+        self.costs = Costs(outline, rates, len(grids))
+        self.valid = np.array([r <= last.rows and c <= last.columns for r, c in grids])
+        self.output_bytes = self.largest = 0
+
+    def find_regions(self, index: int) -> None:
+        """What the op makes and reads in each part of each axis."""
+        step = self.outline.steps[index]
+        for name in step.makes:
+            feature = self.outline.features[name]
+            if feature.leaves(self.end):
+                self.need(
+                    name, self.rows.of(feature.rows, self.least[0]), self.columns.of(feature.columns, self.least[1])
+                )
+        wanted = [self.needed[name] for name in step.makes if name in self.needed]
+        if not wanted:
+            return
+        rows, columns = wanted[0]
+        for more_rows, more_columns in wanted[1:]:
+            rows, columns = rows.hull(more_rows), columns.hull(more_columns)
+        for name in step.makes:
+            self.needed[name] = rows, columns
+        feature = self.outline.features[step.makes[0]]
+        self.read[index] = []
+        for name, row_map, column_map in step.reads:
+            part = pulled_back(rows, row_map, feature.rows), pulled_back(columns, column_map, feature.columns)
+            self.read[index].append((name, *part))
+            self.need(name, *part)
+
+    def need(self, name: str, rows: Ranges, columns: Ranges) -> None:
+        if name in self.needed:
+            rows, columns = self.needed[name][0].hull(rows), self.needed[name][1].hull(columns)
+        self.needed[name] = rows, columns
+
+    def step(self, index: int) -> None:
+        """Take an op into the group: what lives in a tile while it runs, and what it costs."""
+        if index not in self.read:
+            return
+        step, features = self.outline.steps[index], self.outline.features
+        makes = [features[name] for name in step.makes]
+        sizes = {feature.name: self.bytes(feature, *self.needed[feature.name]) for feature in makes}
+        now = self.live.copy()
+        for feature in makes:
+            if feature.name not in self.alive and not feature.leaves(self.end):
+                now += sizes[feature.name]
+        temporary = self.take_inputs(index, now)
+        if step.in_place and temporary is not None:
+            now -= np.minimum(temporary, sizes[step.makes[0]])
+        self.peak = np.maximum(self.peak, now)
+        self.finish(index, makes, sizes)
+
+    def take_inputs(self, index: int, now: Ints) -> Ints | None:
+        """Add what only this op reads to what lives; a buffer that the op may write its output over, if any."""
+        temporary: Ints | None = None
+        for name, rows, columns in self.read[index]:
+            feature = self.outline.features[name]
+            region, whole = self.bytes(feature, rows, columns), self.bytes(feature, *self.needed[name])
+            crop = np.where(region < whole, region, 0)
+            now += crop
+            dies = name not in self.alive and not feature.leaves(self.end)
+            if dies:
+                now += whole
+            mine = np.where(region < whole, crop, whole if dies else 0)
+            temporary = mine if temporary is None else np.maximum(temporary, mine)
+            inside = self.per_option(np.where(crop > 0, self.rates.op_s + self.rates.copy_s(1) * crop, 0.0))
+            cut = region < feature.rows * feature.columns * feature.pixel_bytes
+            tokens = (1 + TOKEN_OPS) * self.rates.op_s
+            outside = self.per_option(np.where(cut, tokens + self.rates.copy_s(1) * region, 0.0))
+            self.costs.read(name, outside, inside)
+            self.valid &= self.per_option((region <= 0).astype(float)) == 0
+        return temporary
+
+    def finish(self, index: int, makes: list[Feature], sizes: dict[str, Ints]) -> None:
+        """Before its maker a tensor does not live; one that leaves the group lives to the end of the tile."""
+        first = makes[0]
+        shares = self.per_option(sizes[first.name]) / (first.rows * first.columns * first.pixel_bytes)
+        self.costs.compute(index, shares, self.tiles)
+        for feature in makes:
+            size = sizes[feature.name]
+            self.costs.made(feature.name)
+            self.made = self.made + size
+            if feature.leaves(self.end):
+                whole = feature.rows * feature.columns * feature.pixel_bytes
+                self.peak, self.pieces = self.peak + size, self.pieces + size
+                self.output_bytes, self.largest = self.output_bytes + whole, max(self.largest, whole)
+                self.valid &= np.array([r <= feature.rows and c <= feature.columns for r, c in self.grids])
+            elif feature.name in self.alive:
+                self.live = self.live - self.alive.pop(feature.name)
+        for name, _, _ in self.read[index]:
+            feature = self.outline.features[name]
+            if name not in self.alive and not feature.leaves(self.end):
+                self.alive[name] = self.bytes(feature, *self.needed[name])
+                self.live = self.live + self.alive[name]
+
+    def candidates(self, start: int) -> Candidates:
+        peak, last = self.peaks(start)
+        joins = 1 + (np.array([rows > 1 and columns > 1 for rows, columns in self.grids]))
+        joined_s = joins * (self.rates.copy_s(self.output_bytes) + self.rates.op_s)
+        return Candidates(
+            start, self.end, "recompute", self.grids, peak, last, self.costs.total_s(joined_s),
+            np.rint(self.costs.macs).astype(np.int64), self.valid.copy(), self.output_bytes, self.largest,
+        )  # fmt: skip
+
+    def peaks(self, start: int) -> tuple[Ints, Ints]:
+        """The most bytes of any tile, with the results of the tiles before it: the largest tiles come first.
+
+        The last tile counts by itself where all that is read from outside is read by the first op.
+        """
+        order = np.lexsort((-self.made, self.option))
+        pieces = self.pieces[order]
+        before = np.cumsum(pieces) - pieces
+        before -= np.repeat(before[self.begins], self.tiles)
+        peaks = before + self.peak[order]
+        lasts = self.begins + self.tiles - 1
+        last: Ints = peaks[lasts]
+        if not self.reads_outside_late(start):
+            cuts = 0 * pieces
+            for name, rows, columns in self.read[start]:
+                cuts += self.bytes(self.outline.features[name], rows, columns)
+            peaks[lasts] = (before + cuts[order])[lasts]
+        most: Ints = np.maximum.reduceat(peaks, self.begins)
+        return most, last
+
+    def reads_outside_late(self, start: int) -> bool:
+        """Whether an op after the first reads what is made before the group."""
+        later = {read[0] for index in self.read if index > start for read in self.read[index]}
+        return any(self.outline.features[name].maker < start for name in later)
+
+    def bytes(self, feature: Feature, rows: Ranges, columns: Ranges) -> Ints:
+        size: Ints = rows.sizes[self.row] * columns.sizes[self.column] * feature.pixel_bytes
+        return size
+
+    def per_option(self, values: Ints | Floats) -> Floats:
+        return np.add.reduceat(values.astype(np.float64), self.begins)

@@ -1,0 +1,112 @@
+"""A network in the numbers that the search works with."""
+
+from dataclasses import dataclass
+
+from edgewright.graph.geometry import AxisMap, axis_maps, output_block, spatial_axes, tileable
+from edgewright.graph.types import Graph, Op
+from edgewright.memory.liveness import IN_PLACE, buffers, timeline
+from edgewright.tiling.rates import OpTime, macs_of
+
+_UNITS = frozenset({"unary", "normalization", "quantize"})
+_SAME = AxisMap(1, 0, 0, 1, 1)
+
+
+@dataclass(frozen=True)
+class Feature:
+    """An activation: rows and columns (the first two spatial axes) of pixels of so many bytes, all channels together.
+
+    `maker` is the index of the op that makes it, -1 for inputs of the network; `readers` are those that read it.
+    """
+
+    name: str
+    rows: int
+    columns: int
+    pixel_bytes: int
+    maker: int
+    readers: tuple[int, ...]
+    is_output: bool
+
+    def leaves(self, end: int) -> bool:
+        """Whether something reads it at op `end` or later."""
+        return self.is_output or any(reader >= end for reader in self.readers)
+
+
+@dataclass(frozen=True)
+class Step:
+    """An op: `reads` has each activation that it reads in part, with the maps of its rows and columns."""
+
+    op: Op
+    tileable: bool
+    reads: tuple[tuple[str, AxisMap, AxisMap], ...]
+    makes: tuple[str, ...]
+    block: int
+    in_place: bool
+    time: OpTime
+    macs: int
+
+
+@dataclass(frozen=True)
+class Outline:
+    """Steps and features of a network, the bytes that live at each op of it, and where it may be cut."""
+
+    steps: tuple[Step, ...]
+    features: dict[str, Feature]
+    live_bytes: tuple[int, ...]
+    spans: tuple[tuple[int, int, int], ...]
+    cuts: tuple[int, ...]
+
+    def held_bytes(self, start: int, end: int) -> int:
+        """Bytes made before op `start` that are still needed at op `end` or later."""
+        return sum(size for first, last, size in self.spans if first < start and last >= end)
+
+
+def outline(graph: Graph, times: dict[str, OpTime]) -> Outline:
+    """The outline of a network whose ops take these times."""
+    makers = {name: index for index, op in enumerate(graph.ops) for name in op.outputs}
+    readers: dict[str, list[int]] = {}
+    for index, op in enumerate(graph.ops):
+        for name in dict.fromkeys(op.inputs):
+            readers.setdefault(name, []).append(index)
+    features = {}
+    for name, tensor in graph.tensors.items():
+        axes = spatial_axes(tensor)
+        if tensor.is_constant or not axes:
+            continue
+        rows, columns = (*(tensor.shape[axis] for axis in axes[:2]), 1)[:2]
+        pixel = tensor.size_bytes // max(rows * columns, 1)
+        found = tuple(readers.get(name, ()))
+        features[name] = Feature(name, rows, columns, pixel, makers.get(name, -1), found, name in graph.outputs)
+    steps = tuple(_step(op, graph, features, times) for op in graph.ops)
+    spans = tuple((one.first, one.last, one.size_bytes) for one in buffers(graph, in_place=False))
+    return Outline(steps, features, timeline(graph).live_bytes, spans, _cuts(graph, readers, makers))
+
+
+def _step(op: Op, graph: Graph, features: dict[str, Feature], times: dict[str, OpTime]) -> Step:
+    time, macs = times.get(op.name, OpTime()), macs_of(op, graph)
+    makes = tuple(name for name in op.outputs if name)
+    if not tileable(op, graph):
+        return Step(op, False, (), makes, 1, False, time, macs)
+    reads: dict[str, tuple[str, AxisMap, AxisMap]] = {}
+    for name, maps in zip(op.inputs, axis_maps(op, graph), strict=True):
+        if maps is not None and name in features:
+            rows, columns = (*maps, _SAME)[:2]
+            reads[name] = name, rows, columns
+    return Step(op, True, tuple(reads.values()), makes, output_block(op), op.kind in IN_PLACE, time, macs)
+
+
+def _cuts(graph: Graph, readers: dict[str, list[int]], makers: dict[str, int]) -> tuple[int, ...]:
+    """Positions between ops where a group may begin or end.
+
+    An elementwise op stays with the op before it, as runtimes run both as one, and dequantized tensors are not cut,
+    as integer ops are made of the dequantize ops before them and the quantize ops behind.
+    """
+    closed: set[int] = set()
+    for name, indices in readers.items():
+        if name not in makers:
+            continue
+        first, maker = makers[name] + 1, graph.ops[makers[name]]
+        if maker.kind == "dequantize":
+            closed.update(range(first, max(indices) + 1))
+        if len(indices) == 1 and name not in graph.outputs and graph.ops[indices[0]].kind in _UNITS:
+            closed.update(range(first, indices[0] + 1))
+    return tuple(i for i in range(len(graph.ops) + 1) if i not in closed)

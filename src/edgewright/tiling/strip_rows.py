@@ -1,0 +1,98 @@
+"""Which rows strips make, read and keep, for many counts of strips at once; the columns of `carry.Strips`."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgewright.graph.geometry import AxisMap
+from edgewright.tiling.estimate import Bools, Ints
+from edgewright.tiling.groups import boundary
+from edgewright.tiling.outline import Feature, Outline
+
+_NEVER = 1 << 40
+
+
+@dataclass(frozen=True)
+class Read:
+    """Rows that an op reads of one tensor in each strip, and whether it runs there at all."""
+
+    name: str
+    low: Ints
+    high: Ints
+    active: Bools
+
+
+def shifted(values: Ints) -> Ints:
+    """The values of the strip before; 0 for the first."""
+    return np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], axis=1)
+
+
+class StripRows:
+    """One end of a group; arrays have a row for each count of strips, and a column for each strip.
+
+    Strips past the last one make nothing: their end is that of the last.
+    """
+
+    def __init__(self, outline: Outline, end: int, counts: tuple[int, ...]) -> None:
+        self.outline, self.end, self.counts = outline, end, counts
+        self.shape = len(counts), max(counts)
+        self.least = outline.features[outline.steps[end - 1].makes[-1]].rows
+        self.ends: dict[str, Ints] = {}
+        self.lows: dict[str, Ints] = {}
+        self.reads: dict[int, list[Read]] = {}
+        self.valid: Bools = np.array(counts) <= self.least
+
+    def find(self, index: int) -> None:
+        """How far down an op has to go in each strip, and which rows it reads for that; from the last op backward."""
+        step, features = self.outline.steps[index], self.outline.features
+        for name in step.makes:
+            if features[name].leaves(self.end):
+                self._extend(name, self._parts(features[name].rows))
+        wanted = [self.ends[name] for name in step.makes if name in self.ends]
+        if not wanted:
+            return
+        size = features[step.makes[0]].rows
+        stop: Ints = np.minimum(-(-np.maximum.reduce(wanted) // step.block) * step.block, size)
+        self.ends |= dict.fromkeys(step.makes, stop)
+        self.reads[index] = [self._read(name, rows, shifted(stop), stop, size) for name, rows, _ in step.reads]
+
+    def starts(self, feature: Feature) -> Ints:
+        return shifted(self.ends[feature.name])
+
+    def made(self, feature: Feature) -> Ints:
+        """Rows that each strip adds to a tensor."""
+        made: Ints = self.ends[feature.name] - self.starts(feature)
+        return made
+
+    def keeps_from(self, feature: Feature) -> Ints:
+        """The first row of a tensor that any later strip reads, or its end by then."""
+        stop = self.ends[feature.name]
+        if feature.name not in self.lows:
+            return stop
+        later = np.concatenate([self.lows[feature.name][:, 1:], np.full_like(stop[:, :1], _NEVER)], axis=1)
+        first = np.minimum.accumulate(later[:, ::-1], axis=1)[:, ::-1]
+        kept: Ints = np.minimum(first, stop)
+        return kept
+
+    def _parts(self, size: int) -> Ints:
+        width = self.shape[1]
+        ends = [
+            [boundary(self.least, n, min(i, n)) * size // self.least for i in range(1, width + 1)] for n in self.counts
+        ]
+        self.valid &= np.array(self.counts) <= size
+        return np.array(ends, np.int64)
+
+    def _read(self, name: str, axis: AxisMap, start: Ints, stop: Ints, size: int) -> Read:
+        low, high = axis.uncut(start, stop)
+        reach = np.where(stop == size, axis.size, np.clip(high, 0, axis.size))
+        self._extend(name, np.where(stop > 0, reach, 0))
+        whole, active = (start == 0) & (stop == size), stop > start
+        low = np.where(whole, 0, np.maximum(low, 0))
+        high = np.where(whole, axis.size, np.minimum(high, axis.size))
+        asked = np.where(active, low, _NEVER)
+        self.lows[name] = np.minimum(self.lows[name], asked) if name in self.lows else asked
+        self.valid &= ~np.any(active & (low >= high), axis=1)
+        return Read(name, np.where(active, low, 0), np.where(active, high, 0), active)
+
+    def _extend(self, name: str, stop: Ints) -> None:
+        self.ends[name] = np.maximum(self.ends[name], stop) if name in self.ends else stop
