@@ -25,6 +25,8 @@ import tempfile
 import time
 from pathlib import Path
 
+os.environ["NUMPY_MADVISE_HUGEPAGE"] = "0"  # huge pages of freed arrays would be counted as the network's
+
 import numpy as np
 import onnxruntime as ort
 
