@@ -63,6 +63,14 @@ class DeviceStore:
         """Replace what was learned of a device."""
         return self._write(self.model_path(name), model.to_json())
 
+    def forget(self, name: str) -> None:
+        """Remove all that is stored of a device."""
+        for path in (self.model_path(name), self.profile_path(name)):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise StoreError(f"can't remove {path}: {error.strerror or error}") from error
+
     def choose(self, name: str | None) -> str:
         """The device of that name; where none is named, `local`, or the only one that there is."""
         names = self.names()

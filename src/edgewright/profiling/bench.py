@@ -79,6 +79,18 @@ class BenchReport:
     rounds: int
     results: tuple[BenchResult, ...]
 
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """What is wrong with outputs: not finite, or not those of the first model."""
+        found = [f"{result.model}: outputs are not finite" for result in self.results if not result.finite]
+        differing = [(r.model, r.difference) for r in self.results if r.difference and not r.difference.same]
+        found += [
+            f"{model}: outputs differ from those of {self.results[0].model} "
+            f"({difference.reason or f'by {difference.max_relative:.1e} of the largest value'})"
+            for model, difference in differing
+        ]
+        return tuple(found)
+
 
 Start = Callable[[], HarnessClient]
 OnProgress = Callable[[int, int], None]

@@ -1,0 +1,305 @@
+"""What edgewright does, as functions: the commands are a thin skin over them.
+
+Everything heavy is imported where it is used, so that importing this costs next to nothing.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from edgewright.errors import DataError, EdgewrightError, StoreError
+from edgewright.profile import Profile
+
+if TYPE_CHECKING:
+    from edgewright.graph.types import Graph, Shape
+    from edgewright.profiling.bench import BenchReport
+    from edgewright.report.view import Explanation, Subject
+    from edgewright.store import DeviceStore
+    from edgewright.timing import ExecutionTimeModel, HeldOut
+
+GENERAL_BUDGET_S, NETWORK_BUDGET_S = 300.0, 60.0
+
+File = str | PathLike[str]
+Shapes = Mapping[str, "Shape"]
+OnProgress = Callable[[str, float], None]
+"""Called with what is being done and how much of it is done, from 0 to 1."""
+
+
+@dataclass(frozen=True)
+class DeviceSummary:
+    """What is known of a device. `noise_percent` is how far the same layers, measured early and late, lie apart.
+
+    `drift_percent` is how much slower the late ones are, in the median; both are None where nothing was repeated.
+    """
+
+    name: str
+    device: str
+    runtime: str
+    runtime_version: str
+    threads: int
+    layers: int
+    measurements: int
+    unstable: int
+    noise_percent: float | None
+    drift_percent: float | None
+    kinds: Mapping[str, "HeldOut"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Held-out errors of a device's execution-time model, and of each baseline, for each kind of layer."""
+
+    device: str
+    kinds: Mapping[str, "HeldOut"]
+    baselines: Mapping[str, Mapping[str, "HeldOut"]]
+    notes: tuple[str, ...] = ()
+
+
+def profile(
+    models: Sequence[File] = (),
+    *,
+    name: str = "local",
+    runtime: str = "onnxruntime",
+    threads: int = 1,
+    budget_s: float | None = None,
+    input_shapes: Shapes | None = None,
+    fresh: bool = False,
+    on_progress: OnProgress = lambda _, __: None,
+) -> DeviceSummary:
+    """Measure layers on this machine and learn its execution-time model; kept in the device store under `name`.
+
+    With `models`, their layers and the ones beside them; else layers of every kind. A campaign that was interrupted
+    goes on where it stopped; `fresh` starts anew. Raises ModelError, MeasurementError, StoreError.
+    """
+    from edgewright.profiling.local import plan_for, workplace
+    from edgewright.profiling.session import Progress, campaign
+    from edgewright.store import open_store
+    from edgewright.timing import fit as learn
+
+    store = open_store()
+    path = store.profile_path(name)
+    shapes = _checked([Path(model) for model in models], input_shapes)
+    budget_s = budget_s or (NETWORK_BUDGET_S if models else GENERAL_BUDGET_S)
+
+    def report(progress: Progress) -> None:
+        on_progress(f"measuring, {progress.measurements:,} so far", min(progress.spent_s / progress.budget_s, 1.0))
+
+    on_progress("starting", 0.0)
+    with workplace(runtime, threads) as here:
+        plan = plan_for(here, [Path(model) for model in models], shapes)
+        about = here.client.ask("about")
+        header = Profile(about["processor"], runtime, about["runtime_version"], threads, settings=here.how.level)
+        if fresh:
+            store.forget(name)
+        measured = campaign(here.client, here.runtime, path, header, plan, budget_s, here.how, report)
+    on_progress("learning from what was measured", 1.0)
+    store.write_model(name, learn(measured))
+    return _summary(name)
+
+
+def devices() -> tuple[DeviceSummary, ...]:
+    """What has been learned so far, device by device. Raises StoreError."""
+    from edgewright.store import open_store
+
+    return tuple(_summary(name) for name in open_store().names())
+
+
+def fit(
+    measurements: File, name: str, *, runtime: str = "", threads: int = 1, on_progress: OnProgress = lambda _, __: None
+) -> DeviceSummary:
+    """Learn an execution-time model from a CSV file of measurements made elsewhere; kept in the store under `name`.
+
+    Raises DataError, which names line and column, and StoreError where `name` holds what was measured here.
+    """
+    from edgewright.store import open_store
+    from edgewright.timing import fit as learn
+    from edgewright.timing.measurements_csv import read_csv
+
+    store, source = open_store(), Path(measurements)
+    _refuse_to_replace(store, name)
+    try:
+        with source.open(encoding="utf-8", newline="") as lines:
+            found = read_csv(lines, str(source), name, runtime, threads)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise DataError(f"{source}: {reason}") from error
+    on_progress("learning", 0.0)
+    learned = learn(found)
+    store.write_profile(name, found)
+    store.write_model(name, learned)
+    return _summary(name)
+
+
+def evaluate(
+    name: str | None = None, *, baselines: bool = True, on_progress: OnProgress = lambda _, __: None
+) -> Evaluation:
+    """Held-out errors for each kind of layer by cross-validation, beside those of baselines. Raises StoreError."""
+    from edgewright.store import open_store
+    from edgewright.timing import evaluate as cross_validate
+
+    store = open_store()
+    name = store.choose(name)
+    measured = store.profile(name)
+    on_progress("cross-validating", 0.0)
+    kinds = cross_validate(measured)
+    if not baselines:
+        return Evaluation(name, kinds, {})
+    on_progress("training the baselines", 0.5)
+    from edgewright.timing.baselines import evaluate_baselines
+
+    try:
+        return Evaluation(name, kinds, evaluate_baselines(measured))
+    except EdgewrightError as error:
+        return Evaluation(name, kinds, {}, (str(error),))
+
+
+def explain(
+    model: File,
+    *,
+    device: str | None = None,
+    rules: bool = False,
+    layer: str | None = None,
+    input_shapes: Shapes | None = None,
+    on_progress: OnProgress = lambda _, __: None,
+) -> "Explanation":
+    """Where a network's time goes on a device, layer by layer, how well that was predicted, and what would be faster.
+
+    The staircase in it is that of `layer`, by default of the one where most can be saved. Raises ModelError,
+    MeasurementError, StoreError.
+    """
+    from edgewright.report.view import explanation
+
+    learned, subject = _explained(model, device, input_shapes, on_progress)
+    return explanation(subject, learned, rules, layer)
+
+
+def draw_stairs(explained: "Explanation", path: File) -> None:
+    """Draw the staircase of an explanation to a .png, .svg or .pdf file. Raises EdgewrightError."""
+    from edgewright.timing.plot import draw_file
+
+    if explained.stairs is None:
+        raise EdgewrightError(f"{explained.model}: no layer has a width that could change, so there is no staircase")
+    try:
+        draw_file(explained.stairs, Path(path))
+    except ImportError as error:
+        raise EdgewrightError("plots need matplotlib: pip install 'edgewright[plot]'") from error
+    except OSError as error:
+        raise StoreError(f"can't write {path}: {error.strerror or error}") from error
+
+
+def write_page(explained: "Explanation", path: File) -> None:
+    """Write an explanation as one self-contained HTML page. Raises StoreError."""
+    from edgewright.files import write_atomically
+    from edgewright.report.html import page
+
+    write_atomically(Path(path), page(explained))
+
+
+def bench(
+    models: Sequence[File],
+    *,
+    runtime: str = "onnxruntime",
+    threads: int = 1,
+    compare: bool = False,
+    budget_s: float | None = None,
+    input_shapes: Shapes | None = None,
+    on_progress: OnProgress = lambda _, __: None,
+) -> "BenchReport":
+    """Compare models honestly: fresh processes, interleaved rounds, no profiler; memory and outputs beside the times.
+
+    Raises ModelError, MeasurementError.
+    """
+    from edgewright.profiling.bench import BenchSetup
+    from edgewright.profiling.bench import bench as compare_models
+    from edgewright.profiling.local import core, start
+
+    setup = BenchSetup(runtime=runtime, threads=threads, cpu=core(threads), shapes=input_shapes or {})
+    return compare_models(
+        lambda: start(runtime),
+        [Path(model) for model in models],
+        replace(setup, budget_s=budget_s) if budget_s else setup,
+        compare,
+        lambda done, steps: on_progress("measuring", done / steps),
+    )
+
+
+def _explained(
+    model: File, device: str | None, input_shapes: Shapes | None, on_progress: OnProgress = lambda _, __: None
+) -> "tuple[ExecutionTimeModel, Subject]":
+    """What was learned of a device, and the network as it runs there: as the runtime says, else as the file says."""
+    from edgewright.formats import open as open_format
+    from edgewright.graph.layers import layers_of
+    from edgewright.report.view import Part, Subject
+    from edgewright.store import open_store
+
+    store, path = open_store(), Path(model)
+    name = store.choose(device)
+    learned = store.model(name)
+    on_progress("reading the model", 0.0)
+    graph = open_format(path).read(path, input_shapes)
+    if learned.runtime_version:
+        on_progress("running the model", 0.2)
+        return learned, _run(store.profile(name).run_overhead_s, graph, path, name, learned, input_shapes or {})
+    parts = tuple(Part(op, (op,), layer) for op, layer in layers_of(graph))
+    note = f"{name} was learned from a table, so nothing was run: the layers are those of the file"
+    return learned, Subject(str(path), name, parts, None, notes=(note,))
+
+
+def _run(
+    overhead_s: float, graph: "Graph", path: Path, name: str, learned: "ExecutionTimeModel", shapes: Shapes
+) -> "Subject":
+    """The network run here: measured end to end, and shared out to its layers by the runtime's own profile."""
+    from edgewright.profiling.local import network_layers, workplace
+    from edgewright.report.origins import origins
+    from edgewright.report.view import Part, Subject
+
+    with workplace(learned.runtime, learned.threads) as here:
+        version = here.client.ask("about")["runtime_version"]
+        layers, samples_s = network_layers(here, path, shapes)
+    whole_s = median(samples_s)
+    profiled_s = sum(layer.time_s for layer in layers)
+    scale = max(whole_s - overhead_s, 0.0) / profiled_s if profiled_s else 0.0
+    ops = origins(graph, [(layer.name, layer.output) for layer in layers])
+    parts = tuple(
+        Part(layer.name, of, layer.layer, layer.time_s * scale) for layer, of in zip(layers, ops, strict=True)
+    )
+    notes = (
+        (f"learned with {learned.runtime} {learned.runtime_version}, but {version} is installed",)
+        if version != learned.runtime_version
+        else ()
+    )
+    return Subject(str(path), name, parts, whole_s, overhead_s, notes)
+
+
+def _checked(models: Sequence[Path], shapes: Shapes | None) -> Shapes:
+    """The shapes, after every model has been read with them: what is wrong with a file is told before measuring."""
+    from edgewright.formats import open as open_format
+
+    for model in models:
+        open_format(model).read(model, shapes)
+    return shapes or {}
+
+
+def _refuse_to_replace(store: "DeviceStore", name: str) -> None:
+    """What was measured here took minutes, and is not replaced by a table."""
+    if store.profile_path(name).exists() and store.profile(name).runtime_version:
+        raise StoreError(f"device {name!r} holds what was measured on this machine; choose another --name")
+
+
+def _summary(name: str) -> DeviceSummary:
+    from edgewright.profiling.drift import repeats
+    from edgewright.store import open_store
+
+    store = open_store()
+    measured = store.profile(name)
+    kinds = store.model(name).held_out() if store.model_path(name).exists() else {}
+    found = repeats(measured.measurements)
+    return DeviceSummary(
+        name, measured.device, measured.runtime, measured.runtime_version, measured.threads,
+        len({m.layer for m in measured.measurements}), len(measured.measurements),
+        len({m.layer for m in measured.measurements} - {m.layer for m in measured.measurements if m.stable}),
+        found.noise_percent if found else None, found.drift_percent if found else None, kinds,
+    )  # fmt: skip

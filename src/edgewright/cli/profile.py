@@ -1,0 +1,60 @@
+"""edgewright profile"""
+
+import argparse
+
+from edgewright import api
+from edgewright.cli.options import Commands, add_command, add_inputs, add_runtime, add_threads, seconds
+from edgewright.cli.output import console, print_json, progress
+
+
+def add(commands: Commands) -> None:
+    command = add_command(
+        commands,
+        "profile",
+        run,
+        "measure this machine and learn its execution-time model",
+        "Interrupted, it goes on where it stopped when it is called again.",
+        _interrupted,
+    )
+    command.add_argument(
+        "--for",
+        nargs="+",
+        action="extend",
+        default=[],
+        dest="models",
+        metavar="MODEL",
+        help="measure the layers of these networks and those beside them, instead of layers of every kind",
+    )
+    command.add_argument(
+        "--budget", type=seconds, metavar="TIME", help="how long to measure, in all (5m; 60s with --for)"
+    )
+    command.add_argument("--name", default="local", help="the name in the device store (local)")
+    command.add_argument("--fresh", action="store_true", help="forget what was measured under this name before")
+    add_runtime(command)
+    add_threads(command)
+    add_inputs(command)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    with progress() as on_progress:
+        summary = api.profile(
+            arguments.models,
+            name=arguments.name,
+            runtime=arguments.runtime,
+            threads=arguments.threads,
+            budget_s=arguments.budget,
+            input_shapes=dict(arguments.input),
+            fresh=arguments.fresh,
+            on_progress=on_progress,
+        )
+    if arguments.json:
+        print_json(summary)
+    else:
+        from edgewright.report.tables import summary_table
+
+        console().print(summary_table(summary))
+    return 0
+
+
+def _interrupted(arguments: argparse.Namespace) -> str:
+    return f"what was measured is kept under {arguments.name!r}; the same command goes on from there"

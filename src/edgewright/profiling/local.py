@@ -1,0 +1,78 @@
+"""This machine as a place to measure: its harness, the core that is measured on, the layers of a network here."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from edgewright import runtimes, transports
+from edgewright.errors import DeviceError, RuntimeRefusedError
+from edgewright.graph.types import LayerSpec, Shape
+from edgewright.profile import layer_to_dict
+from edgewright.profiling.batch import Circumstances, executed_layers
+from edgewright.profiling.plan import GeneralPlan, NetworkPlan, Plan
+from edgewright.runtimes.base import ExecutedLayer, Runtime
+from edgewright.runtimes.client import HarnessClient
+
+_NETWORK_LIMIT_S = 1.5
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """A running harness, its runtime, and how layers are run."""
+
+    client: HarnessClient
+    runtime: Runtime
+    how: Circumstances
+
+
+@contextmanager
+def workplace(runtime: str, threads: int) -> Iterator[Workplace]:
+    """This machine with a harness of its own, for as long as it is needed. Raises MeasurementError."""
+    with start(runtime) as client:
+        yield Workplace(client, runtimes.open(runtime), Circumstances(threads=threads, cpu=core(threads)))
+
+
+def start(runtime: str) -> HarnessClient:
+    """A client whose harness runs in a process of its own."""
+    return HarnessClient(transports.open("local"), runtimes.open(runtime).harness, sys.executable)
+
+
+def core(threads: int) -> int | None:
+    """The core to measure a single thread on: the last that this process may use; None where that can't be chosen."""
+    if threads != 1 or not hasattr(os, "sched_getaffinity"):
+        return None
+    return max(os.sched_getaffinity(0))
+
+
+def network_layers(
+    here: Workplace, model: Path, shapes: Mapping[str, Shape]
+) -> tuple[tuple[ExecutedLayer, ...], tuple[float, ...]]:
+    """The layers that the runtime executes for a network, and its end-to-end samples in seconds.
+
+    Raises RuntimeRefusedError or DeviceError, which name the file.
+    """
+    how = Circumstances(**vars(here.how) | {"limit_s": _NETWORK_LIMIT_S})
+    try:
+        layers, samples_s, _ = executed_layers(here.client, here.runtime, model, how, shapes)
+    except (RuntimeRefusedError, DeviceError) as error:
+        raise type(error)(f"{model}: {error}") from error
+    return layers, samples_s
+
+
+def plan_for(here: Workplace, models: Sequence[Path], shapes: Mapping[str, Shape]) -> Plan:
+    """The plan of a campaign: for the layers of some networks, or general where there are none."""
+    if not models:
+        return GeneralPlan()
+    found = dict.fromkeys(layer.layer for model in models for layer in network_layers(here, model, shapes)[0])
+    return NetworkPlan(_plan_name(models, tuple(found)), tuple(found))
+
+
+def _plan_name(models: Sequence[Path], layers: Sequence[LayerSpec]) -> str:
+    """The networks by name, and what they consist of, so that the same networks go on with the same campaign."""
+    digest = sha256(json.dumps([layer_to_dict(layer) for layer in layers]).encode()).hexdigest()[:8]
+    return f"for {', '.join(model.stem for model in models)} {digest}"
