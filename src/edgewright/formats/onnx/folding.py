@@ -18,7 +18,7 @@ _MOST_FLOATS = 64
 def fold(node: NodeProto, values: Values, model: ModelProto) -> None:
     """Mark the outputs of a node constant where its inputs are, and compute small values that are known."""
     is_standard = node.domain in {"", "ai.onnx"}
-    if not node.output or (not node.input and node.op_type != "Constant"):
+    if not node.output or (not any(node.input) and node.op_type != "Constant"):
         return
     if is_standard and node.op_type in {"Shape", "Size"}:
         _fold_shape(node, values)

@@ -14,6 +14,10 @@ _POOLS = {"MaxPool", "AveragePool"}
 _CEIL_FIXED = 22
 """From this operator set on inference leaves out a last window that begins behind the input, as runtimes always do."""
 
+_RANKED = {"ConstantOfShape": slice(1), "Expand": slice(1, 2), "Reshape": slice(1, 2), "Tile": slice(1, 2)}
+"""Ops whose output has as many axes as an input has items, and the place of that input."""
+_MOST_AXES = 1000
+
 
 def infer_node(
     node: NodeProto, types: Mapping[str, TypeProto], steering: Mapping[str, Array], opsets: Sequence[OperatorSetIdProto]
@@ -45,7 +49,8 @@ def _is_safe(node: NodeProto, types: Mapping[str, TypeProto]) -> bool:
     """Whether inference survives the node: on some that no exporter writes it ends the process instead of raising."""
     if node.input and not node.input[0]:
         return False
-    first = types[node.input[0]].tensor_type.shape.dim if node.input and node.input[0] in types else ()
+    dims = [types[name].tensor_type.shape.dim if name in types else () for name in node.input]
+    first = dims[0] if dims else ()
     for attribute in node.attribute:
         if attribute.name == "axis" and first and not -len(first) <= attribute.i <= len(first):
             return False
@@ -53,4 +58,8 @@ def _is_safe(node: NodeProto, types: Mapping[str, TypeProto]) -> bool:
             return False
         if attribute.name == "batch_dims" and not 0 <= attribute.i < len(first):
             return False
+    if node.op_type in _RANKED and any(
+        dim.dim_value > _MOST_AXES for part in dims[_RANKED[node.op_type]] for dim in part
+    ):
+        return False
     return not (node.op_type == "Slice" and any(dim.HasField("dim_value") and not dim.dim_value for dim in first))
