@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from edgewright.memory.onnxruntime.arena import PAGE, Arena
 from edgewright.memory.onnxruntime.planner import Event
 
-MMAP_THRESHOLD_BYTES = 64 * 1024
+MMAP_THRESHOLD_BYTES = 16 * 1024
 """Blocks of at least so much are mapped by themselves in the lean settings, and given back when they are freed."""
 
 _HEADER_BYTES = 64
