@@ -23,7 +23,7 @@ from edgewright.graph.types import Graph, Op, Tensor
 class Slice:
     """Insert an op that cuts `[start, end)` out of `input` on each of `axes` (axes of the tensor as it is stored).
 
-    A slice of a constant makes a constant, and no op.
+    A slice of a constant makes a constant, and no op; one of nothing (`start == end`) an empty tensor.
 
     `after` names a tensor that has to be made before: an order without data, for runtimes that choose the order of
     execution by themselves. Three ops of a few bytes then make the starts, right before the slice, so that no runtime

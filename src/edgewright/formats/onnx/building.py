@@ -12,7 +12,7 @@ from edgewright.formats.onnx.values import Values
 from edgewright.graph.edits import CloneOp, Concat, Pad, Slice
 from edgewright.graph.types import Graph, Op
 
-_SLICE_BY_INPUTS, _PAD_BY_INPUTS, _GATHER_ND = 10, 11, 12
+_SLICE_BY_INPUTS, _PAD_BY_INPUTS, _GATHER_ND = 10, 11, 11
 
 
 class Builder:
