@@ -34,6 +34,11 @@ class Measurement:
         return median(self.samples_s)
 
     @property
+    def time_s(self) -> float:
+        """The lower quartile of the samples: interference only ever adds time."""
+        return sorted(self.samples_s)[len(self.samples_s) // 4]
+
+    @property
     def spread(self) -> float:
         """Half the interquartile range over the median; 0 for a single sample."""
         ordered, n = sorted(self.samples_s), len(self.samples_s)
@@ -54,6 +59,25 @@ class Profile:
     measurements: tuple[Measurement, ...] = ()
     run_overhead_s: float = 0.0
     settings: str = ""
+
+
+def drift(profile: Profile) -> dict[str, float]:
+    """How slow the machine was in each batch of a campaign: 1 is its median over the campaign.
+
+    Told by the layers that stand in at least half of the batches; a batch without them, or a profile that has none,
+    is taken as 1.
+    """
+    batches = {m.batch for m in profile.measurements}
+    times: dict[LayerSpec, dict[str, float]] = {}
+    for measurement in profile.measurements:
+        times.setdefault(measurement.layer, {}).setdefault(measurement.batch, measurement.time_s)
+    ratios: dict[str, list[float]] = {}
+    for found in times.values():
+        if len(found) >= max(len(batches) / 2, 3):
+            usual_s = median(found.values())
+            for batch, time_s in found.items():
+                ratios.setdefault(batch, []).append(time_s / usual_s)
+    return {batch: median(ratios.get(batch, (1.0,))) for batch in batches}
 
 
 def layer_to_dict(layer: LayerSpec) -> dict[str, Any]:

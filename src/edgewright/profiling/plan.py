@@ -7,14 +7,15 @@ from typing import Protocol
 
 import numpy as np
 
-from edgewright.graph.types import LayerSpec
-from edgewright.profile import Measurement, Profile
+from edgewright.graph.types import LayerSpec, Window
+from edgewright.profile import Measurement
 from edgewright.profiling.draws import draw, neighbour, work
 from edgewright.profiling.sampling import Random, pick
 
 _BATCH_LAYERS, _BATCH_WORK = 24, 2e9
-_ANCHORS_EVERY, _RETRIES_AT, _ADAPT_EVERY = 20, 10, 60
+_ANCHORS_EVERY, _RETRIES_AT = 20, 10
 _ADAPTED = 0.3
+_SKETCHED, _FEWEST_SKETCHED, _SKETCH_LEAVES = 300, 60, 6
 _ANCHOR_SEED = 4711
 
 FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
@@ -30,6 +31,13 @@ FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     }
 )  # fmt: skip
 """How often each family of layers is drawn: what networks spend their time in, most."""
+
+SENTINELS = (
+    LayerSpec("conv", ((1, 64, 28, 28),), ((1, 64, 28, 28),), Window((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)))),
+    LayerSpec("unary", ((1, 300_000),), ((1, 300_000),), variant="relu"),
+    LayerSpec("fully_connected", ((1, 1024),), ((1, 1024),)),
+)
+"""Layers that stand in every batch: by them the machine's drift from batch to batch is told and taken off."""
 
 
 class Plan(Protocol):
@@ -47,11 +55,12 @@ class GeneralPlan:
     """Layers of every family, drawn like those of real networks; then more of what is predicted badly.
 
     Every twentieth batch holds the same anchors, so that drift and noise can be told; another one repeats layers
-    whose samples spread too far. Every sixtieth batch a small model is learned, and a third of the draws after it are
-    neighbours of the layers that it predicts worst.
+    whose samples spread too far. Every `adapt_every` batches a small model is learned, and a third of the draws after
+    it are neighbours of the layers that it predicts worst.
     """
 
     seed: int = 0
+    adapt_every: int = 120
     _worst: Sequence[LayerSpec] = field(default_factory=list, repr=False)
     _learned_at: int = -1
 
@@ -65,7 +74,7 @@ class GeneralPlan:
             return anchors()
         if number % _ANCHORS_EVERY == _RETRIES_AT and (again := unstable(own)):
             return again
-        self._learn(number - number % _ADAPT_EVERY, own)
+        self._learn(number - number % self.adapt_every, own)
         random = np.random.default_rng((self.seed, number))
         return _filled(lambda: self._draw(random))
 
@@ -127,21 +136,26 @@ def unstable(measured: Sequence[Measurement]) -> list[LayerSpec]:
 
 
 def worst_predicted(measured: Sequence[Measurement]) -> list[LayerSpec]:
-    """The layers that a small model learned from all of them predicts worst: a tenth of each family."""
-    from edgewright.timing import fit
-
-    if not measured:
-        return []
-    model = fit(Profile("", "", "", 1, tuple(measured)), max_leaves=10)
-    families: dict[str, list[Measurement]] = {}
+    """Of the latest layers of each family, the tenth that a small tree learned from the others predicts worst."""
+    families: dict[str, dict[LayerSpec, float]] = {}
     for measurement in measured:
-        families.setdefault(measurement.layer.family, []).append(measurement)
-    worst: list[LayerSpec] = []
-    for family in families.values():
-        layers = [m.layer for m in family]
-        errors = np.abs(model.predict(layers) / np.array([m.median_s for m in family]) - 1)
-        worst += [layers[i] for i in np.argsort(-errors, kind="stable")[: len(layers) // 10]]
-    return worst
+        families.setdefault(measurement.layer.family, {})[measurement.layer] = measurement.time_s
+    return [layer for family in families.values() for layer in _worst_of(list(family.items())[-_SKETCHED:])]
+
+
+def _worst_of(family: Sequence[tuple[LayerSpec, float]]) -> list[LayerSpec]:
+    from edgewright.timing.columns import tabulate
+    from edgewright.timing.growth import freeze, grow
+    from edgewright.timing.leaves import make_design
+    from edgewright.timing.tree import predict_tree
+
+    if len(family) < _FEWEST_SKETCHED:
+        return []
+    layers, seconds = [layer for layer, _ in family], np.array([time_s for _, time_s in family])
+    design = make_design(tabulate(layers), seconds)
+    tree = freeze(design, grow(design, np.arange(0, len(layers), 2), _SKETCH_LEAVES))
+    errors = np.abs(predict_tree(tree, design.table) / seconds - 1)[1::2]
+    return [layers[2 * i + 1] for i in np.argsort(-errors, kind="stable")[: len(layers) // 10]]
 
 
 def _filled(more: Callable[[], LayerSpec | None]) -> list[LayerSpec]:

@@ -340,20 +340,23 @@ def timed(run):
 def node_samples(events, runs):
     """Each executed node in execution order: its shapes and one sample a round, the first (warming) round left out.
 
-    The profiler counts whole microseconds; the mean over the middle half of a round's runs is finer and robust.
+    A node's time is from its start to the next one's. The profiler cuts starts to whole microseconds, so that the
+    mean over runs is finer than that, which the mean of its durations, cut too, is not.
     """
     kernels = [e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")]
     count = len(kernels) // sum(runs)
-    durations = np.array([e["dur"] for e in kernels[: count * sum(runs)]]).reshape(sum(runs), count) * 1e-6
+    kernels = kernels[: count * sum(runs)]
+    starts = np.array([e["ts"] for e in kernels], dtype=float).reshape(sum(runs), count)
+    last = np.array([e["dur"] + 0.5 for e in kernels]).reshape(sum(runs), count)[:, -1:]
+    durations = np.concatenate([np.diff(starts, axis=1), last], axis=1) * 1e-6
     rounds = np.split(durations, np.cumsum(runs)[:-1])[1:]
     samples = np.array([middle_mean(r) for r in rounds])
     nodes = []
     for position, event in enumerate(kernels[:count]):
-        args = event["args"]
         nodes.append(
             {
                 "name": event["name"].removesuffix("_kernel_time"),
-                "output_shapes": shapes_of(args.get("output_type_shape", [])),
+                "output_shapes": shapes_of(event["args"].get("output_type_shape", [])),
                 "samples_s": [round(float(s), 9) for s in samples[:, position]],
             }
         )
@@ -371,9 +374,11 @@ def shapes_of(typed):
 
 
 def pin(cpu, threads):
+    """Keeps a single thread on one core and, where the system allows it, lets nobody else interrupt it there."""
     if cpu is not None and threads == 1 and hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, {cpu})
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
 KEPT = {}

@@ -1,0 +1,137 @@
+"""Campaigns: what was measured is kept, and one that was interrupted equals one that was not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from edgewright.errors import StoreError
+from edgewright.graph.types import LayerSpec
+from edgewright.profile import Measurement, Profile
+from edgewright.profiling.batch import Circumstances, Overheads, measure
+from edgewright.profiling.plan import GeneralPlan, NetworkPlan, Plan, anchors, batch_number, plan_of
+from edgewright.profiling.session import campaign, load, spent_s
+from tests.fakes import FakeClient, FakeRuntime, fake_seconds
+
+HEADER = Profile("here", "fake", "0", 1, settings="all")
+HOW = Circumstances()
+
+
+@dataclass
+class UpTo:
+    """A plan that ends before a batch."""
+
+    plan: Plan
+    end: int
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    def batch(self, number: int, measured: Sequence[Measurement]) -> list[LayerSpec]:
+        return self.plan.batch(number, measured) if number < self.end else []
+
+
+class Killed(BaseException):
+    """What ends a campaign from outside."""
+
+
+def run(path: Path, end: int, client: FakeClient | None = None) -> Profile:
+    return campaign(client or FakeClient(), FakeRuntime(), path, HEADER, UpTo(GeneralPlan(adapt_every=20), end), 1e6, HOW)
+
+
+def timeless(profile: Profile) -> Profile:
+    return replace(profile, measurements=tuple(replace(m, started_s=0.0) for m in profile.measurements))
+
+
+@pytest.mark.parametrize("stop", [1, 7, 21])
+def test_an_interrupted_campaign_equals_one_that_was_not(tmp_path: Path, stop: int) -> None:
+    whole = run(tmp_path / "whole.jsonl", 23)
+    run(tmp_path / "parts.jsonl", stop)
+    assert timeless(run(tmp_path / "parts.jsonl", 23)) == timeless(whole)
+    assert max(map(batch_number, whole.measurements)) == 22
+
+
+def test_a_kill_in_the_middle_of_a_batch_loses_no_finished_batch(tmp_path: Path) -> None:
+    class Dying(FakeClient):
+        def ask(self, job: str, timeout_s: float = 120.0, **arguments: object) -> dict[str, object]:
+            if len(self.batches) == 9:
+                raise Killed
+            return super().ask(job, timeout_s, **arguments)
+
+    path = tmp_path / "profile.jsonl"
+    with pytest.raises(Killed):
+        run(path, 20, Dying())
+    kept = load(path)
+    assert max(map(batch_number, kept.measurements)) == 6  # two of the nine batches were the calibration
+    assert timeless(run(path, 20)) == timeless(run(tmp_path / "whole.jsonl", 20))
+
+
+def test_a_torn_last_line_is_cut_off_and_measured_again(tmp_path: Path) -> None:
+    path = tmp_path / "profile.jsonl"
+    run(path, 3)
+    content = path.read_text()
+    path.write_text(content + '{"layer": {"kind": "conv", "inp')
+    assert len(run(path, 3).measurements) == content.count("\n") - 1
+    assert path.read_text() == content
+
+
+def test_the_anchors_come_back_every_twentieth_batch() -> None:
+    plan = GeneralPlan()
+    assert plan.batch(0, []) == plan.batch(40, []) == anchors()
+    assert plan.batch(1, []) != plan.batch(2, [])
+    assert plan.batch(1, []) == GeneralPlan().batch(1, [])
+
+
+def test_unstable_layers_are_measured_again(tmp_path: Path) -> None:
+    profile = run(tmp_path / "profile.jsonl", 3)
+    shaky = [replace(m, stable=False) for m in profile.measurements if batch_number(m) == 1]
+    assert GeneralPlan().batch(10, shaky) == list(dict.fromkeys(m.layer for m in shaky))
+    assert GeneralPlan().batch(10, profile.measurements) != [m.layer for m in shaky]
+
+
+def test_a_networks_own_layers_all_come_and_the_others_lie_beside_them(tmp_path: Path) -> None:
+    layers = tuple(dict.fromkeys(layer for number in (1, 2, 3) for layer in GeneralPlan().batch(number, [])))
+    plan = NetworkPlan("net", layers)
+    own = [layer for number in range(0, 30, 3) for layer in plan.batch(number, [])]
+    assert set(own) == set(layers)
+    assert {layer.family for layer in plan.batch(1, [])} <= {layer.family for layer in layers}
+
+
+def test_a_refused_and_a_crashing_layer_cost_only_themselves() -> None:
+    layers = GeneralPlan().batch(1, [])
+    client = FakeClient(refuses=lambda layer: layer == layers[3], crashes=lambda layer: layer == layers[7])
+    made = measure(client, FakeRuntime(), layers, HOW, Overheads(), "test/0")
+    assert {m.layer for m in made} == set(layers) - {layers[3], layers[7]}
+
+
+def test_overheads_of_the_profiler_are_taken_off() -> None:
+    layers = GeneralPlan().batch(1, [])
+    made = measure(FakeClient(lambda _: 2e-5), FakeRuntime(), layers, HOW, Overheads(node_s=5e-6), "test/0")
+    assert all(abs(m.median_s - 1.5e-5) < 3e-7 for m in made)
+
+
+def test_a_widely_spread_measurement_is_marked() -> None:
+    class Shaky(FakeClient):
+        def _samples(self, layer: LayerSpec) -> list[float]:
+            return [fake_seconds(layer) * factor for factor in (1, 1.5, 2, 2.5, 3)]
+
+    layers = GeneralPlan().batch(1, [])
+    assert not any(m.stable for m in measure(Shaky(), FakeRuntime(), layers, HOW, Overheads(), "t/0"))
+    assert all(m.stable for m in measure(FakeClient(), FakeRuntime(), layers, HOW, Overheads(), "t/0"))
+
+
+def test_a_profile_of_other_circumstances_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "profile.jsonl"
+    run(path, 2)
+    other = replace(HEADER, threads=4)
+    with pytest.raises(StoreError, match="4 threads"):
+        campaign(FakeClient(), FakeRuntime(), path, other, UpTo(GeneralPlan(), 3), 1e6, HOW)
+
+
+def test_pauses_do_not_count_as_time_spent() -> None:
+    layer = GeneralPlan().batch(1, [])[0]
+    times = [Measurement(layer, (1e-5,), batch=f"p/{i}", started_s=s) for i, s in enumerate((0.0, 2.0, 5000.0))]
+    assert spent_s(times) < 60
+    assert plan_of(times[0]) == "p"
