@@ -254,17 +254,16 @@ def _run(
     """The network run here: measured end to end, and shared out to its layers by the runtime's own profile."""
     from edgewright.profiling.local import network_layers, workplace
     from edgewright.report.origins import origins
-    from edgewright.report.view import Part, Subject
+    from edgewright.report.view import Part, Subject, shared_out
 
     with workplace(learned.runtime, learned.threads) as here:
         version = here.client.ask("about")["runtime_version"]
         layers, samples_s = network_layers(here, path, shapes)
     whole_s = median(samples_s)
-    profiled_s = sum(layer.time_s for layer in layers)
-    scale = max(whole_s - overhead_s, 0.0) / profiled_s if profiled_s else 0.0
-    ops = origins(graph, [(layer.name, layer.output) for layer in layers])
+    times_s = shared_out([layer.time_s for layer in layers], max(whole_s - overhead_s, 0.0))
+    ops = origins(graph, [(layer.name, layer.output, layer.layer) for layer in layers])
     parts = tuple(
-        Part(layer.name, of, layer.layer, layer.time_s * scale) for layer, of in zip(layers, ops, strict=True)
+        Part(layer.name, of, layer.layer, time_s) for layer, of, time_s in zip(layers, ops, times_s, strict=True)
     )
     notes = (
         (f"learned with {learned.runtime} {learned.runtime_version}, but {version} is installed",)

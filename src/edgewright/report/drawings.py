@@ -11,6 +11,8 @@ from edgewright.units import format_seconds
 _WIDTH, _HEIGHT = 520, 300
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 10, 38
 _COLOURS = 8
+_SHORTEST_S = 1e-7
+"""Layers shorter than this are left out of the scatter."""
 
 
 def colours_of(explained: Explanation) -> dict[str, str]:
@@ -71,15 +73,19 @@ def staircase(stairs: Staircase) -> str:
 
 def scatter(explained: Explanation, colours: dict[str, str]) -> str:
     """A point a layer on logarithmic axes; the band is 10 % to either side."""
-    pairs = [(layer, layer.measured_s, layer.predicted_s) for layer in explained.layers if layer.measured_s]
-    times = [max(time_s, 1e-8) for _, *both in pairs for time_s in both] or [1e-6, 1e-3]
+    pairs = [
+        (layer, layer.measured_s, layer.predicted_s)
+        for layer in explained.layers
+        if layer.measured_s and min(layer.measured_s, layer.predicted_s) >= _SHORTEST_S
+    ]
+    times = [time_s for _, *both in pairs for time_s in both] or [1e-6, 1e-3]
     low, high = floor(log10(min(times)) * 2) / 2, ceil(log10(max(times)) * 2) / 2
 
     def x(seconds: float) -> float:
-        return _LEFT + (log10(max(seconds, 1e-8)) - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + (log10(seconds) - low) / (high - low) * (_WIDTH - _LEFT - _RIGHT)
 
     def y(seconds: float) -> float:
-        return _HEIGHT - _BOTTOM - (log10(max(seconds, 1e-8)) - low) / (high - low) * (_HEIGHT - _BOTTOM - _TOP)
+        return _HEIGHT - _BOTTOM - (log10(seconds) - low) / (high - low) * (_HEIGHT - _BOTTOM - _TOP)
 
     band = " ".join(
         f"{x(10**end):.1f},{y(10**end * factor):.1f}"
@@ -87,7 +93,8 @@ def scatter(explained: Explanation, colours: dict[str, str]) -> str:
     )
     ticks = ""
     for power in range(ceil(low), floor(high) + 1):
-        told = format_seconds(10.0**power).replace(".00", "").replace(".0", "")
+        number, unit = format_seconds(10.0**power).split()
+        told = f"{float(number):g} {unit}"
         ticks += _across(y(10.0**power), told)
         ticks += f'<text x="{x(10.0**power):.1f}" y="{_HEIGHT - 20}" text-anchor="middle">{told}</text>'
     points = "".join(

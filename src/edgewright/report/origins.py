@@ -3,53 +3,52 @@
 import re
 from collections.abc import Mapping, Sequence
 
-from edgewright.graph.types import Graph, Op
+from edgewright.graph.types import Graph, LayerSpec, Op
 
 _RENAMED = re.compile(r"(.+?)(_nchwc|_nhwc|_token_\d+|_quantized|_QuantizeLinear\w*|_DequantizeLinear\w*)+")
+_FOLDED_BACKWARDS = frozenset({"unary", "binary", "normalization", "quantize"})
 
 
-def origins(graph: Graph, made: Sequence[tuple[str, str]]) -> tuple[tuple[str, ...], ...]:
-    """The names of the ops that each executed layer stands for, given its name and the tensor that it makes.
+def origins(graph: Graph, made: Sequence[tuple[str, str, LayerSpec]]) -> tuple[tuple[str, ...], ...]:
+    """The names of the ops that each executed layer stands for, given its name, the tensor that it makes, and itself.
 
-    A runtime fuses ops: a layer stands for the op that makes its tensor and for all before it, back to the tensors of
-    other layers. Each op is told once, for the first layer that leads to it; a layer whose tensor the file does not
-    know (a reorder, a copy) stands for none.
+    The op of the layer's own kind comes first. A layer owns the op that makes its tensor, or after which it is named;
+    an op that no layer owns was folded: an activation into a layer before it that has one fused in, anything else into
+    the layer that reads it. A layer that the file does not know (a reorder, a copy) stands for no op.
     """
-    producers = graph.producers()
-    ends = [_origin(name, output, producers) for name, output in made]
-    known = {op.name: op for op in graph.ops}
-    stops = {name for end in ends if end for name in known[end].outputs}
-    taken: set[str] = set()
-    found = []
-    for end in ends:
-        fused = _fused(known[end], producers, stops, taken) if end and end not in taken else []
-        taken.update(op.name for op in fused)
-        order = {op.name: index for index, op in enumerate(graph.ops)}
-        found.append(tuple(sorted((op.name for op in fused), key=order.__getitem__)))
-    return tuple(found)
+    producers, consumers = graph.producers(), graph.consumers()
+    owners: dict[str, int] = {}
+    for index, (name, output, _) in enumerate(made):
+        op = _origin(name, output, producers)
+        if op is not None:
+            owners.setdefault(op.name, index)
+    for op in graph.ops:
+        before = [owners.get(producers[name].name) for name in op.inputs if name in producers]
+        folding = [index for index in before if index is not None and made[index][2].fused]
+        if folding and op.kind in _FOLDED_BACKWARDS:
+            owners.setdefault(op.name, max(folding))
+    for op in reversed(graph.ops):
+        after = [owners[reader.name] for name in op.outputs for reader in consumers[name] if reader.name in owners]
+        if after:
+            owners.setdefault(op.name, min(after))
+    found: list[list[Op]] = [[] for _ in made]
+    for op in graph.ops:
+        if op.name in owners:
+            found[owners[op.name]].append(op)
+    return tuple(
+        tuple(op.name for op in sorted(ops, key=lambda op: op.kind != layer.kind))
+        for ops, (_, _, layer) in zip(found, made, strict=True)
+    )
 
 
-def _origin(name: str, output: str, producers: Mapping[str, Op]) -> str:
-    """The op of the file that makes a layer's tensor, however the runtime has renamed it; empty where there is none."""
+def _origin(name: str, output: str, producers: Mapping[str, Op]) -> Op | None:
+    """The op of the file that makes a layer's tensor, however the runtime has renamed it."""
     for candidate in (output, *_shortened(output), *_shortened(name)):
         if candidate in producers:
-            return producers[candidate].name
-    return ""
+            return producers[candidate]
+    return None
 
 
 def _shortened(name: str) -> tuple[str, ...]:
     match = _RENAMED.fullmatch(name)
     return (match[1],) if match else ()
-
-
-def _fused(end: Op, producers: Mapping[str, Op], stops: set[str], taken: set[str]) -> list[Op]:
-    waiting, found = [end], []
-    seen = set(taken)
-    while waiting:
-        op = waiting.pop()
-        if op.name in seen:
-            continue
-        seen.add(op.name)
-        found.append(op)
-        waiting += [producers[name] for name in op.inputs if name in producers and name not in stops]
-    return found

@@ -72,7 +72,7 @@ def _layers(explained: Explanation, everything: bool) -> Table:
         "share",
     ]
     made = table(*columns, "", left=3)
-    made.columns[0].max_width, made.columns[1].max_width = 22, 34
+    made.columns[0].max_width, made.columns[1].max_width = 28, 34
     made.columns[-1].justify = "left"
     for layer in explained.layers:
         if layer in shown:

@@ -150,6 +150,20 @@ def explanation(
     )  # fmt: skip
 
 
+def shared_out(profiled_s: Sequence[float], whole_s: float) -> list[float]:
+    """The time of a whole run shared out to its layers by what a profiler said of them.
+
+    A profiler adds about the same to every layer, which weighs on small ones; so that much is taken off each first,
+    though no more than nine tenths, and the rest is scaled.
+    """
+    if not profiled_s:
+        return []
+    added_s = max(sum(profiled_s) - whole_s, 0.0) / len(profiled_s)
+    bare = [max(time_s - added_s, time_s / 10) for time_s in profiled_s]
+    scale = whole_s / sum(bare) if sum(bare) else 0.0
+    return [time_s * scale for time_s in bare]
+
+
 def rule_errors(model: ExecutionTimeModel, layers: Sequence[LayerSpec]) -> list[float | None]:
     """The error of the rule that predicts each layer; None where only a fallback answers."""
     errors: list[float | None] = [None] * len(layers)
