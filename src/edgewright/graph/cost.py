@@ -176,7 +176,7 @@ def _windowed_row(layer: LayerSpec) -> tuple[int, ...]:
         (top, bottom), (left, right) = window.padding
         return (
             *given[:2], made[1], layer.groups, *window.kernel, *window.stride, *window.dilation,
-            top, bottom, left, right, *given[2:], *made[2:], _operand_items(layer),
+            top, bottom, left, right, *given[2:], *made[2:], _operand_items(layer), 2,
         )  # fmt: skip
     (batch, in_channels, in_height, in_width), (_, out_channels, out_height, out_width) = _four(given), _four(made)
     if window is None:
@@ -187,7 +187,7 @@ def _windowed_row(layer: LayerSpec) -> tuple[int, ...]:
         padding = (before[0], after[0], before[1], after[1])
     return (
         batch, in_channels, out_channels, layer.groups, *kernel, *stride, *dilation, *padding,
-        in_height, in_width, out_height, out_width, _operand_items(layer),
+        in_height, in_width, out_height, out_width, _operand_items(layer), len(given) - 2,
     )  # fmt: skip
 
 
@@ -242,6 +242,7 @@ _WINDOWED = Form(
         "batch", "in_channels", "out_channels", "groups", "kernel_h", "kernel_w", "stride_h", "stride_w",
         "dilation_h", "dilation_w", "pad_top", "pad_bottom", "pad_left", "pad_right",
         "in_height", "in_width", "out_height", "out_width", "operand_items",
+        "spatial_axes",
     ),
     _windowed_row,
 )  # fmt: skip

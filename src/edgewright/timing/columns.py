@@ -18,11 +18,13 @@ Mask = NDArray[np.bool_]
 NEEDS = ("macs", "input_items", "output_items", "parameter_items", "unrolled_items")
 DERIVED: Mapping[str, tuple[str, str]] = {
     "out_area": ("out_height", "out_width"),
+    "kernel_area": ("kernel_h", "kernel_w"),
     "in_channels_per_group": ("in_channels", "groups"),
+    "out_channels_per_group": ("out_channels", "groups"),
 }
 SIZES = frozenset(
     {"in_channels", "out_channels", "in_features", "out_features", "in_width", "out_width", "rows", "inner", "columns",
-     "hidden"}
+     "hidden", "in_channels_per_group", "out_channels_per_group"}
 )  # fmt: skip
 
 Value = TypeVar("Value", str, tuple[str, ...])
@@ -46,6 +48,11 @@ class Table:
         """Operations and items of every layer, as columns."""
         return cost(self.kind, self.columns)
 
+    @cached_property
+    def inside_share(self) -> Column:
+        """The share of the products of a window that fall on the input and not on its padding."""
+        return _inside_share(self.columns, "height", "h", "top") * _inside_share(self.columns, "width", "w", "left")
+
     @property
     def questions(self) -> tuple[str, ...]:
         """Names of the columns that a split may ask about."""
@@ -55,7 +62,7 @@ class Table:
     @property
     def sizes(self) -> frozenset[str]:
         """Names of the columns whose multiples matter: widths of the layer."""
-        return SIZES & self.columns.keys()
+        return SIZES & set(self.questions)
 
     def column(self, name: str) -> Column:
         """A dimension, a need, or a quantity derived from them, for every layer."""
@@ -65,7 +72,7 @@ class Table:
             found: Column = getattr(self.needs, name)
             return found
         first, second = (self.columns[part] for part in DERIVED[name])
-        return first * second if name == "out_area" else first / second
+        return first * second if name.endswith("area") else first / second
 
     def take(self, rows: NDArray[np.intp]) -> "Table":
         """The table of the given rows alone."""
@@ -86,6 +93,18 @@ def tabulate(layers: Sequence[LayerSpec]) -> Table:
     named = {("variant", value): mask for value, mask in _masks(variants, lambda variant: (variant,)).items() if value}
     named |= {("fused", value): mask for value, mask in _masks(fused, lambda names: names).items()}
     return Table(kind, len(layers), columns, named)
+
+
+def _inside_share(columns: Mapping[str, Column], axis: str, short: str, before: str) -> Column:
+    """For each tap of the window, count the outputs that it reads the input for."""
+    given, made, kernel = columns[f"in_{axis}"], columns[f"out_{axis}"], columns[f"kernel_{short}"]
+    stride, dilation, pad = columns[f"stride_{short}"], columns[f"dilation_{short}"], columns[f"pad_{before}"]
+    inside = np.zeros(len(given))
+    for tap in range(int(kernel.max(initial=0))):
+        first = np.maximum(np.ceil((pad - tap * dilation) / stride), 0)
+        last = np.minimum(np.floor((given - 1 + pad - tap * dilation) / stride), made - 1)
+        inside += np.where(tap < kernel, np.maximum(last - first + 1, 0), 0)
+    return inside / np.maximum(made * kernel, 1)
 
 
 def _masks(values: list[Value], names: Callable[[Value], Iterable[str]]) -> dict[str, Mask]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgewright.errors import DataError
 from edgewright.graph.cost import is_plain
 from edgewright.graph.types import LayerSpec
-from edgewright.profile import Profile
+from edgewright.profile import Profile, drift
 from edgewright.timing.columns import tabulate
 from edgewright.timing.growth import Growing, freeze, grow, prune
 from edgewright.timing.leaves import FLOOR_S, Design, make_design, robust_fit
@@ -52,10 +52,15 @@ def fit(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> ExecutionTi
 
 
 def observations(profile: Profile) -> dict[str, Observations]:
-    """What a profile says of each family; unstable measurements count only where a layer has no stable one."""
+    """What a profile says of each family, the drift of the machine taken off.
+
+    Unstable measurements count only where a layer has no stable one.
+    """
+    slowness = drift(profile)
     samples: dict[LayerSpec, list[tuple[bool, float]]] = {}
     for measurement in profile.measurements:
-        samples.setdefault(measurement.layer, []).append((measurement.stable, measurement.median_s))
+        time_s = measurement.time_s / slowness[measurement.batch]
+        samples.setdefault(measurement.layer, []).append((measurement.stable, time_s))
     families: dict[str, list[tuple[LayerSpec, float]]] = {}
     for layer, found in samples.items():
         trusted = [value for stable, value in found if stable] or [value for _, value in found]
@@ -95,13 +100,14 @@ def cross_validate(design: Design, max_leaves: int = 30, seed: int = 0) -> Cross
     """Grows a tree for each fold and prunes it by the errors on the *other* folds, so that no choice saw the layer."""
     seconds, count = design.seconds, design.table.size
     folds = folds_of(count, seed)
-    predicted = np.array([_predictions_by_leaves(design, rows, max_leaves) for rows, _ in folds])
-    misses = np.abs(predicted / seconds - 1)
-    losses = np.array([misses[index][:, test].sum(axis=1) for index, (_, test) in enumerate(folds)])
-    total = losses.sum(axis=0)
+    predicted = [_predictions_by_leaves(design, learned, tested, max_leaves) for learned, tested in folds]
+    losses = [
+        np.abs(made / seconds[tested] - 1).sum(axis=1) for made, (_, tested) in zip(predicted, folds, strict=True)
+    ]
+    total = np.sum(losses, axis=0)
     unseen = np.empty(count)
-    for index, (_, test) in enumerate(folds):
-        unseen[test] = predicted[index, _fewest_leaves(total - losses[index])][test]
+    for made, loss, (_, tested) in zip(predicted, losses, folds, strict=True):
+        unseen[tested] = made[_fewest_leaves(total - loss)]
     return CrossValidation(unseen, held_out_errors(unseen, seconds, _fewest_leaves(total) + 1))
 
 
@@ -122,14 +128,15 @@ def _fewest_leaves(losses: NDArray[np.float64]) -> int:
     return int(np.flatnonzero(losses <= losses.min() * PARSIMONY)[0])
 
 
-def _predictions_by_leaves(design: Design, rows: Rows, max_leaves: int) -> NDArray[np.float64]:
-    """Predictions of all layers by trees of 1 to `max_leaves` leaves that learned from `rows`: (leaves, layers)."""
-    root = grow(design, rows, round(max_leaves * OVERGROWTH))
-    predicted = np.empty((max_leaves, design.table.size))
+def _predictions_by_leaves(design: Design, learned: Rows, tested: Rows, max_leaves: int) -> NDArray[np.float64]:
+    """Predictions of the tested rows by trees of 1 to `max_leaves` leaves that learned from others: (leaves, rows)."""
+    root = grow(design, learned, round(max_leaves * OVERGROWTH))
+    table = design.table.take(tested)
+    predicted = np.empty((max_leaves, table.size))
     limit = max_leaves
     for count, tree in _pruned(design, root):
         if count <= limit:
-            predicted[count - 1 : limit] = predict_tree(tree, design.table)
+            predicted[count - 1 : limit] = predict_tree(tree, table)
             limit = count - 1
     return predicted
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from edgewright.timing.columns import Mask
-from edgewright.timing.leaves import Array, Design, Fit, batched_nnls, fit_leaf, to_leaf
+from edgewright.timing.leaves import Array, Design, Fit, batched_nnls, fit_leaves, to_leaf
 from edgewright.timing.splits import Rows, Split, candidate_splits, nearby_splits
 from edgewright.timing.tree import Branch, Node
 
@@ -51,7 +51,7 @@ class Growing:
 
 def grow(design: Design, rows: Rows, max_leaves: int) -> Growing:
     """A tree on the given rows: the division that lowers the loss most is taken first (best-first Algorithm 1)."""
-    root = Growing(rows, fit_leaf(design, rows))
+    root = Growing(rows, fit_leaves(design, [rows])[0])
     divide(design, root)
     open_nodes = [root]
     for _ in range(max_leaves - 1):
@@ -70,25 +70,23 @@ def grow(design: Design, rows: Rows, max_leaves: int) -> Growing:
 
 def divide(design: Design, node: Growing) -> None:
     """Finds the best division of a node: all candidates ranked by least squares, the best few fitted robustly."""
-    candidates = candidate_splits(design.table, node.rows, MIN_SUPPORT)
-    if not candidates:
+    splits, masks = candidate_splits(design.table, node.rows, MIN_SUPPORT)
+    if not splits:
         return
     terms = split_terms(design, node)
-    losses = rank_splits(terms, [mask for _, mask in candidates])
-    finer = [
-        option
-        for index in np.argsort(losses, kind="stable")[:REFINED]
-        for option in nearby_splits(design.table, node.rows, MIN_SUPPORT, candidates[index][0])
-    ]
+    losses = rank_splits(terms, masks)
+    promising = [splits[index] for index in np.argsort(losses, kind="stable")[:REFINED]]
+    finer, finer_masks = nearby_splits(design.table, node.rows, MIN_SUPPORT, promising)
     if finer:
-        candidates = candidates + finer
-        losses = np.concatenate([losses, rank_splits(terms, [mask for _, mask in finer])])
-    for index in np.argsort(losses, kind="stable")[:TRIED]:
-        split, mask = candidates[index]
-        yes, no = (Growing(rows, fit_leaf(design, rows)) for rows in (node.rows[mask], node.rows[~mask]))
-        gain = node.fit.loss - yes.fit.loss - no.fit.loss
-        if node.division is None or gain > node.division.gain:
-            node.division = Division(split, yes, no, gain)
+        splits, masks = splits + finer, np.concatenate([masks, finer_masks])
+        losses = np.concatenate([losses, rank_splits(terms, finer_masks)])
+    tried = np.argsort(losses, kind="stable")[:TRIED]
+    sides = [node.rows[mask] for index in tried for mask in (masks[index], ~masks[index])]
+    fits = fit_leaves(design, sides)
+    gains = [node.fit.loss - yes.loss - no.loss for yes, no in zip(fits[::2], fits[1::2], strict=True)]
+    best = int(np.argmax(gains))
+    yes, no = (Growing(sides[side], fits[side]) for side in (2 * best, 2 * best + 1))
+    node.division = Division(splits[tried[best]], yes, no, gains[best])
 
 
 @dataclass(frozen=True)
@@ -111,10 +109,10 @@ def split_terms(design: Design, node: Growing) -> SplitTerms:
     return SplitTerms(np.concatenate([pairs, moments, (target * target)[:, None]], axis=1), combinations, variables)
 
 
-def rank_splits(terms: SplitTerms, masks: list[Mask]) -> Array:
+def rank_splits(terms: SplitTerms, masks: Mask) -> Array:
     """The sum of squares that each split leaves: all Gram matrices of both sides by one product with the masks."""
     variables, upper = terms.variables, np.triu_indices(terms.variables)
-    yes = np.array(masks, np.float64) @ terms.rows
+    yes = masks.astype(np.float64) @ terms.rows
     sums = np.concatenate([yes, terms.rows.sum(axis=0) - yes])
     problems, pairs = len(sums) * terms.combinations, terms.combinations * len(upper[0])
     grams = np.empty((variables, variables, problems))

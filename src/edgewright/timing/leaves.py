@@ -18,8 +18,11 @@ FLOOR_S = 2e-6
 """Below this time errors count as if relative to it: the clock and the call weigh more than the layer."""
 TIGHT = 0.02
 """Relative errors under this count by their square, larger ones by their size (a Huber loss)."""
-REWEIGHTINGS = 6
-SHORTLIST = 4
+REWEIGHTINGS = 5
+SWEEPS = 24
+CHUNK = 1024
+"""So many small problems at a time stay in the cache."""
+SHORTLIST = 3
 """Block combinations that are fitted robustly, out of all that are fitted by least squares."""
 
 
@@ -69,14 +72,27 @@ def make_design(table: Table, seconds: Seconds) -> Design:
     )  # fmt: skip
 
 
-def fit_leaf(design: Design, rows: Rows) -> Fit:
-    """The best leaf for the given rows: every block combination by least squares, the best few then robustly."""
-    relative, target = design.relative[:, rows], design.target[rows]
-    grams = np.matmul(relative.transpose(0, 2, 1), relative).transpose(1, 2, 0)
-    moments = np.matmul(target, relative).T
-    losses = batched_nnls(np.ascontiguousarray(grams), np.ascontiguousarray(moments), float(target @ target), 30)
-    ranking = np.argsort(losses, kind="stable")
-    fits = [(*robust_fit(relative[index], target), int(index)) for index in ranking[:SHORTLIST]]
+def fit_leaves(design: Design, row_sets: Sequence[Rows]) -> list[Fit]:
+    """The best leaf for each set of rows: every block combination by least squares, the best few then robustly."""
+    grams, moments, squares = [], [], []
+    for rows in row_sets:
+        relative, target = design.relative[:, rows], design.target[rows]
+        grams.append(np.matmul(relative.transpose(0, 2, 1), relative))
+        moments.append(np.matmul(target, relative))
+        squares.append(np.full(len(relative), target @ target))
+    losses = batched_nnls(
+        np.ascontiguousarray(np.concatenate(grams).transpose(1, 2, 0)),
+        np.ascontiguousarray(np.concatenate(moments).T),
+        np.concatenate(squares),
+        SWEEPS,
+    )
+    rankings = np.argsort(losses.reshape(len(row_sets), -1), axis=1, kind="stable")
+    return [_best_fit(design, rows, ranking) for rows, ranking in zip(row_sets, rankings, strict=True)]
+
+
+def _best_fit(design: Design, rows: Rows, ranking: NDArray[np.intp]) -> Fit:
+    target = design.target[rows]
+    fits = [(*robust_fit(design.relative[index, rows], target), int(index)) for index in ranking[:SHORTLIST]]
     weights, loss, combination = min(fits, key=lambda fit: fit[1])
     return Fit(combination, weights, loss, ranking)
 
@@ -98,21 +114,30 @@ def robust_fit(relative: Array, target: Array) -> tuple[Array, float]:
     return best
 
 
-def batched_nnls(grams: Array, moments: Array, squares: float | Array, sweeps: int) -> Array:
+def batched_nnls(grams: Array, moments: Array, squares: Array, sweeps: int) -> Array:
     """Residual sums of squares of many small non-negative least-squares problems, by coordinate descent.
 
-    `grams` is (variables, variables, problems), `moments` (variables, problems), `squares` the sum of squared targets.
-    The sweeps are few, as the results only rank candidates.
+    `grams` is (variables, variables, problems), `moments` (variables, problems), `squares` the sums of squared
+    targets. The sweeps are few, as the results only rank candidates.
     """
-    count, problems = moments.shape
-    weights = np.zeros((count, problems))
-    diagonal = np.maximum(grams[np.arange(count), np.arange(count)], 1e-300)
+    problems = moments.shape[1]
+    parts = [slice(start, start + CHUNK) for start in range(0, problems, CHUNK)]
+    return np.concatenate(
+        [_descend(np.ascontiguousarray(grams[:, :, part]), moments[:, part], squares[part], sweeps) for part in parts]
+    )
+
+
+def _descend(grams: Array, moments: Array, squares: Array, sweeps: int) -> Array:
+    count = len(moments)
+    inverse, slopes = 1 / np.maximum(grams[np.arange(count), np.arange(count)], 1e-300), moments.copy()
+    weights = np.zeros_like(moments)
     for _ in range(sweeps):
         for index in range(count):
-            pull = moments[index] - np.einsum("jm,jm->m", grams[index], weights) + diagonal[index] * weights[index]
-            np.maximum(pull / diagonal[index], 0, out=weights[index])
-    slopes: Array = squares - 2 * (moments * weights).sum(axis=0) + np.einsum("ijm,im,jm->m", grams, weights, weights)
-    return slopes
+            moved = np.maximum(slopes[index] * inverse[index] + weights[index], 0) - weights[index]
+            weights[index] += moved
+            slopes -= grams[index] * moved
+    losses: Array = squares - ((moments + slopes) * weights).sum(axis=0)
+    return losses
 
 
 def to_leaf(design: Design, fit: Fit, support: int) -> Leaf:

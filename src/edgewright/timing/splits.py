@@ -1,5 +1,6 @@
 """The questions that a tree asks of a layer: a range, an integer multiple, or a named property."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,47 +60,55 @@ class Has:
 Split = AtMost | MultipleOf | Has
 
 
-def candidate_splits(table: Table, rows: Rows, min_support: int) -> list[tuple[Split, Mask]]:
-    """Every split worth trying on the given rows, each with its mask over them.
+def candidate_splits(table: Table, rows: Rows, min_support: int) -> tuple[list[Split], Mask]:
+    """Every split worth trying on the given rows, and a row of a mask over them for each.
 
     Splits that leave fewer than `min_support` rows on a side, or divide the rows as an earlier one does, are dropped.
     """
-    found: dict[bytes, tuple[Split, Mask]] = {}
-    for split in _proposals(table, rows):
-        mask = split.mask(table)[rows]
-        if min_support <= int(mask.sum()) <= len(rows) - min_support:
-            found.setdefault((mask if mask[0] else ~mask).tobytes(), (split, mask))
-    return list(found.values())
-
-
-def nearby_splits(table: Table, rows: Rows, min_support: int, split: Split) -> list[tuple[Split, Mask]]:
-    """The thresholds beside that of a range split, up to the neighbouring quantiles; none for other splits."""
-    if not isinstance(split, AtMost):
-        return []
-    values = np.sort(table.column(split.column)[rows])
-    reach = len(values) // THRESHOLDS + 1
-    first, last = np.searchsorted(values, split.threshold, "left"), np.searchsorted(values, split.threshold, "right")
-    around = np.unique(values[max(first - reach, 0) : last + reach])
-    chosen = around[np.unique(np.linspace(0, len(around) - 1, THRESHOLDS).astype(int))]
-    found: list[tuple[Split, Mask]] = []
-    for threshold in chosen[chosen != split.threshold]:
-        finer = AtMost(split.column, float(threshold))
-        mask = finer.mask(table)[rows]
-        if min_support <= int(mask.sum()) <= len(rows) - min_support:
-            found.append((finer, mask))
-    return found
-
-
-def _proposals(table: Table, rows: Rows) -> list[Split]:
-    proposals: list[Split] = [Has(*key) for key in table.named]
+    splits: list[Split] = [Has(*key) for key in table.named]
+    masks = [mask[rows][None] for mask in table.named.values()]
     for name in table.questions:
         values = table.column(name)[rows]
         distinct = np.unique(values)
         if len(distinct) > 1:
             if name in table.sizes:
-                proposals += [MultipleOf(name, modulus) for modulus in MODULI]
-            proposals += [AtMost(name, float(threshold)) for threshold in _thresholds(values, distinct)]
-    return proposals
+                splits += [MultipleOf(name, modulus) for modulus in MODULI]
+                masks.append(values % np.array(MODULI)[:, None] == 0)
+            thresholds = _thresholds(values, distinct)
+            splits += [AtMost(name, float(threshold)) for threshold in thresholds]
+            masks.append(values <= thresholds[:, None])
+    return _distinct(splits, np.concatenate(masks) if masks else np.zeros((0, len(rows)), np.bool_), min_support)
+
+
+def nearby_splits(table: Table, rows: Rows, min_support: int, splits: Sequence[Split]) -> tuple[list[Split], Mask]:
+    """The thresholds beside those of the range splits among the given ones, up to the neighbouring quantiles."""
+    found: list[Split] = []
+    masks = [np.zeros((0, len(rows)), np.bool_)]
+    for split in splits:
+        if isinstance(split, AtMost):
+            values = table.column(split.column)[rows]
+            thresholds = _beside(np.sort(values), split.threshold)
+            found += [AtMost(split.column, float(threshold)) for threshold in thresholds]
+            masks.append(values <= thresholds[:, None])
+    return _distinct(found, np.concatenate(masks), min_support)
+
+
+def _distinct(splits: list[Split], masks: Mask, min_support: int) -> tuple[list[Split], Mask]:
+    support = masks.sum(axis=1)
+    chosen: dict[bytes, int] = {}
+    packed = np.packbits(masks ^ ~masks[:, :1], axis=1) if len(splits) else masks
+    for index in np.flatnonzero((support >= min_support) & (support <= masks.shape[1] - min_support)):
+        chosen.setdefault(packed[index].tobytes(), int(index))
+    kept = list(chosen.values())
+    return [splits[index] for index in kept], masks[kept]
+
+
+def _beside(ordered: NDArray[np.float64], threshold: float) -> NDArray[np.float64]:
+    reach = len(ordered) // THRESHOLDS + 1
+    first, last = np.searchsorted(ordered, threshold, "left"), np.searchsorted(ordered, threshold, "right")
+    around = np.unique(ordered[max(first - reach, 0) : last + reach])
+    chosen: NDArray[np.float64] = around[np.unique(np.linspace(0, len(around) - 1, THRESHOLDS).astype(int))]
+    return np.asarray(chosen[chosen != threshold])
 
 
 def _thresholds(values: NDArray[np.float64], distinct: NDArray[np.float64]) -> NDArray[np.float64]:

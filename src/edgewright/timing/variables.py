@@ -26,6 +26,7 @@ class Basis:
     variables: tuple[str, ...]
     blocks: Mapping[str, tuple[int, ...]]
     tied: Mapping[str, str]
+    grouped: bool = False
 
 
 def basis_of(kind: str) -> Basis:
@@ -38,15 +39,20 @@ def basis_of(kind: str) -> Basis:
 def explanatory_columns(table: Table, blocks: Blocks, variables: tuple[str, ...]) -> list[Column]:
     """The named explanatory variables of every layer, as columns, on dimensions rounded up to `blocks`."""
     columns = dict(table.columns)
-    tied = basis_of(table.kind).tied
+    basis = basis_of(table.kind)
     for name, column in table.columns.items():
-        block = blocks.get(tied.get(name, name), 1)
+        block = blocks.get(basis.tied.get(name, name), 1)
         if block > 1:
-            columns[name] = round_up(column, block, columns["groups"] if name.endswith("channels") else None)
+            apart = basis.grouped and name.endswith("channels")
+            columns[name] = round_up(column, block, table.columns["groups"] if apart else None)
     needs = cost(table.kind, columns)
     found = []
     for variable in variables:
-        if variable == "output_rows":
+        if variable == "inside_macs":
+            found.append(needs.macs * table.inside_share)
+        elif variable == "group_calls":
+            found.append(columns["batch"] * columns["groups"])
+        elif variable == "output_rows":
             found.append(output_rows(columns))
         elif variable == "moved_items":
             found.append(needs.input_items + needs.operand_items + needs.output_items + needs.parameter_items)
@@ -73,7 +79,10 @@ _CHANNELS: Mapping[str, tuple[int, ...]] = {"out_channels": CHANNEL_BLOCKS}
 _WIDTH: Mapping[str, tuple[int, ...]] = {"out_width": WIDTH_BLOCKS}
 _TIED = {"in_channels": "out_channels"}
 _CONVOLUTION = Basis(
-    (*_MAPS, "parameter_items", "unrolled_items"), {"in_channels": CHANNEL_BLOCKS, **_CHANNELS, **_WIDTH}, {}
+    (*_MAPS, "inside_macs", "parameter_items", "unrolled_items", "group_calls"),
+    {"in_channels": CHANNEL_BLOCKS, **_CHANNELS, **_WIDTH},
+    {},
+    grouped=True,
 )
 _POOL = Basis(_MAPS, {**_CHANNELS, **_WIDTH}, _TIED)
 _RECURRENT = Basis(
@@ -85,7 +94,9 @@ _PLAIN = Basis(_MAPS, {**_CHANNELS, **_WIDTH}, {**_TIED, "in_width": "out_width"
 _BASES: Mapping[str, Basis] = {
     "conv": _CONVOLUTION,
     "transposed_conv": _CONVOLUTION,
-    "depthwise_conv": Basis((*_MAPS, "parameter_items"), {**_CHANNELS, **_WIDTH}, _TIED),
+    "depthwise_conv": Basis(
+        (*_MAPS, "inside_macs", "parameter_items"), {**_CHANNELS, **_WIDTH}, {**_TIED, "groups": "out_channels"}
+    ),
     **dict.fromkeys(POOLS, _POOL),
     "fully_connected": Basis(
         ("macs", "input_items", "output_items", "parameter_items"),
