@@ -10,6 +10,7 @@ from edgewright.errors import StoreError
 from edgewright.graph.types import LayerSpec, Window
 
 SCHEMA_VERSION = 1
+DRIFT_NOISE = 0.04
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def drift(profile: Profile) -> dict[str, float]:
     """How slow the machine was in each batch of a campaign: 1 is its median over the campaign.
 
     Told by the layers that stand in at least half of the batches; a batch without them, or a profile that has none,
-    is taken as 1.
+    is taken as 1, and so is what lies within the noise of telling it.
     """
     batches = {m.batch for m in profile.measurements}
     times: dict[LayerSpec, dict[str, float]] = {}
@@ -77,7 +78,8 @@ def drift(profile: Profile) -> dict[str, float]:
             usual_s = median(found.values())
             for batch, time_s in found.items():
                 ratios.setdefault(batch, []).append(time_s / usual_s)
-    return {batch: median(ratios.get(batch, (1.0,))) for batch in batches}
+    found = {batch: median(ratios.get(batch, (1.0,))) for batch in batches}
+    return {batch: ratio if abs(ratio - 1) > DRIFT_NOISE else 1.0 for batch, ratio in found.items()}
 
 
 def layer_to_dict(layer: LayerSpec) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from tests.fakes import FakeClient, FakeRuntime
 
 QUICK = Circumstances(limit_s=0.01, rounds=2, least=1)
 LIGHT = Window((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)))
-DECOMPOSED = {"hard_swish"}
-"""Layers that a runtime runs as several others."""
+DECOMPOSED = {"hard_swish", "to_blocked"}
+"""Layers that a runtime runs as others, or not at all where its layout needs none."""
 
 
 @dataclass

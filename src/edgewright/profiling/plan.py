@@ -20,7 +20,7 @@ _ANCHOR_SEED = 4711
 
 FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "conv": 28, "depthwise_conv": 14, "fully_connected": 8, "transposed_conv": 4, "matmul": 4,
+        "conv": 36, "depthwise_conv": 15, "fully_connected": 8, "transposed_conv": 4, "matmul": 4,
         "max_pool": 4, "average_pool": 4, "global_pool": 2, "gru": 3, "lstm": 3, "rnn": 3,
         "unary": 6, "binary": 7, "normalization": 4, "softmax": 2, "reduction": 4, "resize": 2,
         "concat": 3, "split": 2, "slice": 3, "pad": 3, "transpose": 3, "gather": 2, "expand": 2, "cast": 1.5,
