@@ -26,10 +26,10 @@ class Circumstances:
     threads: int = 1
     level: str = "all"
     cpu: int | None = None
-    limit_s: float = 0.6
+    limit_s: float = 0.3
     rounds: int = 5
     precision: float = 0.005
-    least: int = 3
+    least: int = 2
 
 
 @dataclass(frozen=True)
