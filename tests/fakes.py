@@ -6,8 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from edgewright.errors import DeviceError, RuntimeRefusedError
+from edgewright.formats.onnx import read
 from edgewright.graph.cost import layer_cost
+from edgewright.graph.layers import layers_of
 from edgewright.graph.types import LayerSpec, Shape
 from edgewright.profile import layer_from_dict, layer_to_dict
 from edgewright.runtimes.base import ExecutedLayer
@@ -38,6 +43,16 @@ class FakeRuntime:
         )
 
 
+def layers_in(model: Path) -> list[tuple[str, LayerSpec]]:
+    """The layers of a fake model, or of an ONNX file by the tensors that they make."""
+    content = model.read_bytes()
+    if content.startswith(b"["):
+        return [(f"layer_{index}", layer_from_dict(record)) for index, record in enumerate(json.loads(content))]
+    graph = read(model)
+    made = {op.name: op.outputs[0] for op in graph.ops}
+    return [(made[name], layer) for name, layer in layers_of(graph)]
+
+
 class FakeClient:
     """Answers the jobs of a harness; `refuses` and `crashes` say which layers it does not run, and how."""
 
@@ -46,23 +61,35 @@ class FakeClient:
         seconds: Callable[[LayerSpec], float] = fake_seconds,
         refuses: Callable[[LayerSpec], bool] = lambda _: False,
         crashes: Callable[[LayerSpec], bool] = lambda _: False,
+        outputs: Callable[[Path], NDArray[np.float32]] = lambda _: np.arange(6, dtype=np.float32),
     ) -> None:
-        self.seconds, self.refuses, self.crashes = seconds, refuses, crashes
+        self.seconds, self.refuses, self.crashes, self.outputs = seconds, refuses, crashes, outputs
+        self.kept_s = 0.0
         self.batches: list[list[LayerSpec]] = []
 
     def ask(self, job: str, timeout_s: float = 120.0, **arguments: Any) -> dict[str, Any]:
         if job == "about":
             return {"processor": "fake", "cores": 1, "runtime_version": "0"}
-        content = Path(arguments["model"]).read_bytes()
-        layers = [layer_from_dict(record) for record in json.loads(content)]
+        if job == "round":
+            return {"samples_s": [self.kept_s * (1 + step / 1000) for step in range(5)]}
+        named = layers_in(Path(arguments["model"]))
+        layers = [layer for _, layer in named]
         if any(map(self.crashes, layers)):
             raise DeviceError("the runtime crashed")
         if any(map(self.refuses, layers)):
             raise RuntimeRefusedError("no such op")
+        if job == "load":
+            self.kept_s = sum(map(self.seconds, layers))
+            return {"load_s": 0.01, "warmup_runs": 2, "run_s": self.kept_s}
+        if job == "memory":
+            return {"peak_bytes": 1000 * len(layers)}
+        if job == "outputs":
+            np.savez(arguments["to"], self.outputs(Path(arguments["model"])))
+            return {"outputs": ["out"], "finite": bool(np.isfinite(self.outputs(Path(arguments["model"]))).all())}
         self.batches.append(layers)
         if arguments.get("optimized"):
-            Path(arguments["optimized"]).write_bytes(content)
-        nodes = [{"name": f"layer_{i}", "samples_s": self._samples(layer)} for i, layer in enumerate(layers)]
+            Path(arguments["optimized"]).write_text(json.dumps([layer_to_dict(layer) for layer in layers]))
+        nodes = [{"name": name, "samples_s": self._samples(layer)} for name, layer in named]
         total = sum(node["samples_s"][0] for node in nodes)
         return {"samples_s": [total] * 3, "warmup_runs": 2, "nodes": nodes}
 
