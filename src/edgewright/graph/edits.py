@@ -175,6 +175,8 @@ def _concat(draft: Draft, edit: Concat) -> None:
 
 def _clone(draft: Draft, edit: CloneOp) -> None:
     source = draft.source(edit.source)
+    if source.attributes.get("control_flow"):
+        raise UnsupportedModelError(f"edit script: op {edit.source!r} is control flow, which can't be cloned")
     if len(edit.inputs) != len(source.inputs) or len(edit.outputs) != len(source.outputs):
         raise ModelError(f"edit script: clone {edit.name!r} has other operands than op {edit.source!r}")
     changes = dict(edit.attributes)

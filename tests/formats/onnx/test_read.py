@@ -335,12 +335,13 @@ def test_shapes_that_the_file_declares_are_used_where_nothing_better_is_known() 
 
 def test_control_flow_is_kept() -> None:
     branch = helper.make_graph(
-        [node("Add", "x x", "z")], "b", [], [helper.make_tensor_value_info("z", TensorProto.FLOAT, [3])]
+        [node("Add", "x k", "z")], "b", [], [helper.make_tensor_value_info("z", TensorProto.FLOAT, [3])]
     )
     nodes = [node("ReduceSum", "x", "s", keepdims=0), node("Cast", "s", "c", to=TensorProto.BOOL)]
     nodes += [helper.make_node("If", ["c"], ["y"], name="if", then_branch=branch, else_branch=branch)]
-    graph = read(model(nodes, {"x": (3,)}, "y"))
+    graph = read(model(nodes, {"x": (3,), "k": (3,)}, "y"))
     assert graph.ops[-1].kind == "other"
+    assert graph.ops[-1].inputs == ("c", "x", "k")
     assert graph.ops[-1].attributes == {"control_flow": True}
     assert graph.tensors["y"].shape == (3,)
 

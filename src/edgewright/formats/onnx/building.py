@@ -31,20 +31,18 @@ class Builder:
     def slice(self, edit: Slice) -> list[NodeProto]:
         """Slice, and the ops that make it wait for a tensor."""
         parts = (edit.starts, edit.ends, edit.axes)
+        waits = f"{edit.name}.starts" in self.after
+        if waits and self.opset < _GATHER_ND:
+            raise UnsupportedModelError(f"slice {edit.name!r} can wait for a tensor from operator set {_GATHER_ND} on")
         if self.opset < _SLICE_BY_INPUTS:
             names = ("starts", "ends", "axes")
             attributes = {name: list(part) for name, part in zip(names, parts, strict=True)}
             return [_node("Slice", edit.name, [edit.input], [edit.output], **attributes)]
         starts, ends, axes = (self.integers(f"{edit.name}_{i}", part) for i, part in enumerate(parts))
-        waiting: list[NodeProto] = []
-        if edit.after and f"{edit.name}.starts" in self.after:
-            waiting = self._wait(edit)
-            starts = f"{edit.name}.starts"
-        return [*waiting, _node("Slice", edit.name, [edit.input, starts, ends, axes], [edit.output])]
+        inputs = [edit.input, f"{edit.name}.starts" if waits else starts, ends, axes]
+        return [*(self._wait(edit) if waits else ()), _node("Slice", edit.name, inputs, [edit.output])]
 
     def _wait(self, edit: Slice) -> list[NodeProto]:
-        if self.opset < _GATHER_ND:
-            raise UnsupportedModelError(f"slice {edit.name!r} can wait for a tensor from operator set {_GATHER_ND} on")
         name, rank = edit.name, len(self.graph.tensors[edit.after].shape)
         self.constants.append(_int64(f"{name}.index", np.zeros((1, 1, rank), np.int64)))
         self.constants.append(_int64(f"{name}.begin", np.array(edit.starts, np.int64)))

@@ -49,17 +49,17 @@ def _is_safe(node: NodeProto, types: Mapping[str, TypeProto]) -> bool:
     """Whether inference survives the node: on some that no exporter writes it ends the process instead of raising."""
     if node.input and not node.input[0]:
         return False
-    dims = [types[name].tensor_type.shape.dim if name in types else () for name in node.input]
-    first = dims[0] if dims else ()
+    given = [types[name].tensor_type if name in types else TypeProto.Tensor() for name in node.input]
+    rank = len(given[0].shape.dim) if given and given[0].HasField("shape") else None
     for attribute in node.attribute:
-        if attribute.name == "axis" and first and not -len(first) <= attribute.i <= len(first):
+        if attribute.name == "axis" and rank is not None and not -rank <= attribute.i <= rank:
             return False
         if attribute.name == "num_outputs" and attribute.i != len(node.output):
             return False
-        if attribute.name == "batch_dims" and not 0 <= attribute.i < len(first):
+        if attribute.name == "batch_dims" and not 0 <= attribute.i < (rank or 1):
             return False
-    if node.op_type in _RANKED and any(
-        dim.dim_value > _MOST_AXES for part in dims[_RANKED[node.op_type]] for dim in part
-    ):
+    if any(dim.dim_value > _MOST_AXES for part in given[_RANKED.get(node.op_type, slice(0))] for dim in part.shape.dim):
         return False
-    return not (node.op_type == "Slice" and any(dim.HasField("dim_value") and not dim.dim_value for dim in first))
+    # A slice of an axis without items, backwards.
+    sizes = [dim for part in given[:1] for dim in part.shape.dim if dim.HasField("dim_value")]
+    return node.op_type != "Slice" or all(dim.dim_value for dim in sizes)

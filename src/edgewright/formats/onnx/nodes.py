@@ -64,10 +64,15 @@ class Node:
         return self.values.value(name) if name else None
 
     def integers(self, name: str, index: int) -> tuple[int, ...] | None:
-        """Integers that are an attribute in old operator sets and an input in newer ones; None where neither."""
+        """Integers that are an attribute in old operator sets and an input in newer ones; None where neither.
+
+        Raises ValueError where they are no integers.
+        """
         if name in self.attributes:
             return tuple(int(item) for item in self.attributes[name])
         value = self.value(index)
+        if value is not None and value.dtype.kind not in "iu":
+            raise ValueError(f"{name} are no integers")
         return None if value is None else tuple(int(item) for item in value.reshape(-1))
 
     def number(self, name: str, index: int) -> float | None:

@@ -24,7 +24,7 @@ pads, sizes, bounds) are constant in nearly every network; they are left out of 
 - gather (gather, gather_elements, gather_nd): axis
 - gru, lstm, rnn: hidden_size, direction, layout, linear_before_reset
 - quantize, dequantize: axis, where there is a scale for each channel
-- other (the op in snake case): control_flow for If, Loop, Scan
+- other (the op in snake case): control_flow for If, Loop, Scan, whose inputs end with what their bodies read
 
 Quantized ops have `operands`, the positions of data and weights in `inputs`, as scales and zero points stand between
 them, and `input_scale`, `input_zero_point`, `output_scale`, `output_zero_point` where there is one for the tensor.
@@ -37,7 +37,7 @@ from typing import Any
 
 from edgewright.formats.onnx import attributes as rules
 from edgewright.formats.onnx.nodes import Node
-from edgewright.formats.onnx.reading import has_subgraph
+from edgewright.formats.onnx.reading import has_subgraph, reads
 from edgewright.formats.onnx.standins import MICROSOFT, NCHWC, NHWC
 from edgewright.formats.onnx.windows import window_of
 from edgewright.graph.types import Op
@@ -113,7 +113,9 @@ def op_of(node: Node) -> Op:
             pass
     proto = node.proto
     found: dict[str, Any] = {"control_flow": True} if has_subgraph(proto) else {}
-    return Op(proto.name, "other", tuple(proto.input), tuple(proto.output), None, rules.snake(node.op_type), found)
+    captured = [name for name in reads(proto) if name not in proto.input]
+    inputs = (*proto.input, *captured)
+    return Op(proto.name, "other", inputs, tuple(proto.output), None, rules.snake(node.op_type), found)
 
 
 def _understood(node: Node) -> Op:

@@ -1,9 +1,10 @@
 """Writes a model, whole or not at all."""
 
+import filecmp
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -26,40 +27,52 @@ def save(model: ModelProto, out: Path, source: Path | None) -> None:
         data = model.SerializeToString()
     except (EncodeError, ValueError) as error:
         raise ModelError(f"{out}: the model is too large for one file ({error})") from error
-    writes: list[tuple[Path, Callable[[Path], object]]] = []
-    if source is not None:
-        for name in external_files(model):
-            origin, target = source.parent / name, out.parent / name
-            if not target.exists() or not target.samefile(origin):
-                writes.append((target, partial(shutil.copyfile, origin)))
-    writes.append((out, partial(_write, data)))
+    if not out.parent.is_dir():
+        raise ModelError(f"{out}: there is no folder {out.parent}")
+    writes = {} if source is None else _weight_files(model, source.parent, out)
+    writes[out] = partial(_write, data)
     _write_all(writes, out)
+
+
+_Write = Callable[[Path], object]
+
+
+def _weight_files(model: ModelProto, folder: Path, out: Path) -> dict[Path, _Write]:
+    """How to make each file of weight data that is not beside `out` yet. Raises ModelError where another is there."""
+    writes: dict[Path, _Write] = {}
+    for name in external_files(model):
+        origin, target = folder / name, out.parent / name
+        if not target.exists():
+            writes[target] = partial(shutil.copyfile, origin)
+        elif not (target.samefile(origin) or filecmp.cmp(origin, target, shallow=False)):
+            raise ModelError(f"{out}: its weight data would overwrite {target}")
+    return writes
 
 
 def _write(data: bytes, path: Path) -> None:
     path.write_bytes(data)
 
 
-def _write_all(writes: list[tuple[Path, Callable[[Path], object]]], out: Path) -> None:
-    pending: list[tuple[Path, Path]] = []
+def _write_all(writes: Mapping[Path, _Write], out: Path) -> None:
+    """Write each file under another name, then rename all; the last, `out`, makes the others count."""
+    temporaries: dict[Path, Path] = {}
+    placed: list[Path] = []
     try:
-        for target, write in writes:
-            if not target.parent.is_dir():
-                raise ModelError(f"{out}: there is no folder {target.parent}")
+        for target, write in writes.items():
+            target.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
             os.close(handle)
-            pending.append((Path(name), target))
+            temporaries[target] = Path(name)
             write(Path(name))
             Path(name).chmod(0o666 & ~_umask())
-        while pending:
-            temporary, target = pending[0]
+        for target, temporary in temporaries.items():
             temporary.replace(target)
-            pending.pop(0)
+            placed.append(target)
     except OSError as error:
         raise ModelError(f"{out}: {error.strerror or error}") from error
     finally:
-        for temporary, _ in pending:
-            temporary.unlink(missing_ok=True)
+        for leftover in (*temporaries.values(), *(placed if out not in placed else ())):
+            leftover.unlink(missing_ok=True)
 
 
 def _umask() -> int:
