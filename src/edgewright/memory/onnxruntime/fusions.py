@@ -53,7 +53,12 @@ def fold_activations(network: Network) -> None:
 def fold_plain_additions(network: Network) -> None:
     """ConvAddActivationFusion: a convolution with a bias, outside of the blocked layout, takes an addition in."""
     for node in list(network.nodes.values()):
-        if node.blocked or node.kind not in CONVS or node.activation or not _has_bias(node):
+        if (
+            node.blocked
+            or node.kind not in CONVS
+            or node.activation
+            or not (_has_bias(node) and is_float(network, node))
+        ):
             continue
         follower = network.only_reader(node.outputs[0])
         if follower is None or (follower.kind, follower.variant) != ("binary", "add") or len(follower.inputs) != 2:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 from edgewright.graph.types import Tensor
 from edgewright.memory.onnxruntime.fusions import CONVS
 from edgewright.memory.onnxruntime.network import Network, Node
+from edgewright.memory.onnxruntime.quantized import CHANNELS_LAST
 
 _IN_PLACE_UNARY = frozenset(
     {"relu", "leaky_relu", "elu", "selu", "celu", "sigmoid", "hard_sigmoid", "tanh", "softplus", "softsign",
@@ -66,6 +67,18 @@ def _quantized_conv(node: Node, given: Tensor, made: Tensor) -> tuple[int, ...]:
     return (made.items * 4, given.size_bytes, made.size_bytes, *_integer_conv(node, given, made))
 
 
+def _channels_last_conv(node: Node, given: Tensor, made: Tensor) -> tuple[int, ...]:
+    """Unsigned data goes by pointers to its windows where channels come in fours; else sums and windows are kept."""
+    window, groups = node.window, int(node.op.attributes.get("groups", 1))
+    pointers = 8 * prod(window.kernel) * prod(made.shape[2:]) if window is not None else 0
+    is_unsigned = given.dtype == "uint8"
+    if node.kind == "depthwise_conv":
+        return (pointers,) if is_unsigned else (pointers, made.items * 4)
+    if is_unsigned and (given.shape[1] // groups) % 4 == 0:
+        return (pointers,) if _integer_conv(node, given, made) else ()
+    return (made.items * 4, *_integer_conv(node, given, made))
+
+
 def _integer_conv(node: Node, given: Tensor, made: Tensor) -> tuple[int, ...]:
     """The matrix of windows in bytes, or a pointer for each item of a depthwise convolution's."""
     window, outputs = node.window, prod(made.shape[2:])
@@ -117,6 +130,8 @@ _SCRATCH: Mapping[tuple[str, str], _Scratch] = MappingProxyType(
     {
         ("conv", "qlinear"): _quantized_conv,
         ("depthwise_conv", "qlinear"): _quantized_conv,
+        ("conv", CHANNELS_LAST): _channels_last_conv,
+        ("depthwise_conv", CHANNELS_LAST): _channels_last_conv,
         ("conv", "integer"): _integer_conv,
         ("depthwise_conv", "integer"): _integer_conv,
         ("transposed_conv", ""): _transposed_conv,

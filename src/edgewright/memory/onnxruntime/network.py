@@ -32,13 +32,15 @@ class Node:
 class Network:
     """Nodes with the maker and the readers of every tensor kept up to date.
 
-    The runtime does not know the shapes of the tensors in `open_shapes` before it runs.
+    The runtime does not know the shapes of the tensors in `open_shapes` before it runs; those in `channels_last` it
+    holds in another order of axes.
     """
 
     tensors: dict[str, Tensor]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     open_shapes: set[str] = field(default_factory=set)
+    channels_last: set[str] = field(default_factory=set)
     nodes: dict[int, Node] = field(default_factory=dict)
     makers: dict[str, Node] = field(default_factory=dict)
     readers: dict[str, list[Node]] = field(default_factory=dict)

@@ -116,6 +116,8 @@ class _Plan:
     def same_size(self, one: str, other: str) -> bool:
         if one in self.network.open_shapes or other in self.network.open_shapes:
             return False
+        if (one in self.network.channels_last) != (other in self.network.channels_last):
+            return False
         first, second = self.network.tensors[one], self.network.tensors[other]
         return first.shape == second.shape and ITEM_BITS.get(first.dtype) == ITEM_BITS.get(second.dtype)
 

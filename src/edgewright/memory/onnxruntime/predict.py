@@ -12,7 +12,8 @@ from edgewright.memory.onnxruntime.fusions import expand_functions, fold_activat
 from edgewright.memory.onnxruntime.fusions import fold_plain_additions as fold_additions
 from edgewright.memory.onnxruntime.network import Network
 from edgewright.memory.onnxruntime.planner import Event, events
-from edgewright.memory.onnxruntime.replay import arena_peak, live_bytes, mapped_peak, pattern_peak
+from edgewright.memory.onnxruntime.quantized import fold_quantization, to_channels_last
+from edgewright.memory.onnxruntime.replay import arena_peak, live_bytes, mapped_peak, pattern_peak, region_peak
 
 Settings = Literal["default", "lean", "arena"]
 """`default`: arena, memory reuse and memory pattern on. `lean`: all three off, and every tensor given back to the
@@ -66,7 +67,8 @@ def predict_peak(
 
     `block` is the channels of a block of the runtime's blocked layout on the device (16 with AVX-512, 8 with AVX2, 1
     where it has none). The runtime leaves the order of some branches to chance: the worst of so many `orders` counts.
-    `arena_bytes` is the first region of the settings `arena`; None takes the best one. `open_inputs` are inputs whose
+    `arena_bytes` is the first region of the settings `arena`; None looks for the best one, and 0, which is quick, takes
+    one region of just the size needed. `open_inputs` are inputs whose
     file leaves other dimensions than the batch open: the runtime can't plan then for what follows from them.
     """
     trials = _trials(executed(graph, block, open_inputs), settings, threads, orders)
@@ -98,8 +100,10 @@ def predict_peak(
 def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Network:
     """The network that the runtime executes in the place of that of the file."""
     network = Network.of(graph, open_inputs)
+    fold_quantization(network)
     fold_constants(network)
     fold_activations(network)
+    to_channels_last(network)
     if block > 1:
         to_blocks(network, block)
     expand_functions(network)
@@ -109,13 +113,13 @@ def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Net
 
 def best_region(runs: Sequence[Sequence[Event]]) -> int:
     """The size of an arena's first region that leaves the least resident, in the worst of some sequences of events."""
-    limit = max(arena_peak(run, 1 << 40, runs=1).touched_bytes for run in runs)
-    size = max((event.size_bytes for run in runs for event in run), default=PAGE) // 2
-    sizes = [max(limit, PAGE)]
+    limit = max(arena_peak(run, 1 << 40, runs=1).touched_bytes for run in runs) + PAGE
+    size = max((event.size_bytes for run in runs for event in run), default=PAGE) + 5 * PAGE
+    sizes = [limit + 4 * PAGE]
     while size < limit:
         sizes.append(-(-size // PAGE) * PAGE)
         size = int(1.04 * size) + PAGE
-    return min(sizes, key=lambda one: max(arena_peak(run, one).resident_bytes for run in runs))
+    return min(sizes, key=lambda one: max(region_peak(run, one) for run in runs))
 
 
 def _trials(network: Network, settings: Settings, threads: int, orders: int) -> list[_Trial]:
@@ -133,8 +137,10 @@ def _trials(network: Network, settings: Settings, threads: int, orders: int) -> 
 def _resident(trial: _Trial, settings: Settings, region: int) -> int:
     if settings == "lean":
         return mapped_peak(trial.events)
+    if settings == "arena" and not region:
+        return arena_peak(trial.events, runs=1, first_region_bytes=1 << 40).touched_bytes * 33 // 32
     if settings == "arena":
-        return arena_peak(trial.events, region).resident_bytes
+        return region_peak(trial.events, region)
     return pattern_peak(trial.events).resident_bytes
 
 

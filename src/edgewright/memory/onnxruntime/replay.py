@@ -9,6 +9,7 @@ MMAP_THRESHOLD_BYTES = 16 * 1024
 """Blocks of at least so much are mapped by themselves in the lean settings, and given back when they are freed."""
 
 _HEADER_BYTES = 64
+_KEPT = "kept"
 
 
 def live_bytes(events: Sequence[Event], cost: Callable[[int], int] = lambda size: size) -> Iterator[tuple[Event, int]]:
@@ -34,17 +35,33 @@ def mapped_peak(events: Sequence[Event]) -> int:
     return max((total for _, total in live_bytes(events, mapped_bytes)), default=0)
 
 
-def arena_peak(events: Sequence[Event], first_region_bytes: int | None = None, runs: int = 2) -> Arena:
-    """The arena after some runs; its first region has the given size, or the one of the default settings."""
+def arena_peak(
+    events: Sequence[Event], first_region_bytes: int | None = None, runs: int = 2, kept_bytes: int = 0
+) -> Arena:
+    """The arena after some runs; its first region has the given size, or the one of the default settings.
+
+    `kept_bytes` are what kernels hold in it from loading on.
+    """
     arena = Arena() if first_region_bytes is None else Arena(first_region_bytes)
+    if kept_bytes:
+        arena.allocate(_KEPT, kept_bytes)
     for _ in range(runs):
         for event in events:
             if event.size_bytes:
                 arena.allocate(event.name, event.size_bytes)
             else:
                 arena.release(event.name)
-        _release_outputs(arena)
+        for name in arena.used.keys() - {_KEPT}:
+            arena.release(name)
     return arena
+
+
+def region_peak(events: Sequence[Event], first_region_bytes: int) -> int:
+    """Bytes of an arena with a first region of that size, in the worst case.
+
+    Kernels of some networks keep a little in the arena from loading on, which may just spoil a region that fits.
+    """
+    return max(arena_peak(events, first_region_bytes, kept_bytes=kept).resident_bytes for kept in (0, 1024, 16 * 1024))
 
 
 def pattern_peak(events: Sequence[Event]) -> Arena:
@@ -96,8 +113,3 @@ def _gap_for(live: Sequence[tuple[int, int, str]], size: int) -> int:
             best, least = current, gap
         current = start + length
     return best
-
-
-def _release_outputs(arena: Arena) -> None:
-    for name in list(arena.used):
-        arena.release(name)
