@@ -20,6 +20,7 @@ from edgewright.api import (
     write_page,
 )
 from edgewright.errors import EdgewrightError
+from edgewright.runtimes.lean import lean_session
 
 __all__ = [
     "DeviceSummary",
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate",
     "explain",
     "fit",
+    "lean_session",
     "profile",
     "write_page",
 ]

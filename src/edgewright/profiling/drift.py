@@ -26,7 +26,7 @@ def repeats(measurements: Sequence[Measurement]) -> Repeats | None:
     for measurement in sorted(measurements, key=lambda m: m.started_s):
         found.setdefault(measurement.layer, []).append(measurement)
     changes = [
-        same[-1].median_s / same[0].median_s - 1
+        same[-1].time_s / same[0].time_s - 1
         for same in found.values()
         if len(same) > 1 and same[-1].started_s > same[0].started_s
     ]
