@@ -15,7 +15,7 @@ from tests.formats.onnx.build import model, node
 from edgewright.errors import ModelError
 from edgewright.formats.onnx import apply, edited, read
 from edgewright.graph import edits
-from edgewright.graph.edits import CloneOp, RemoveOp
+from edgewright.graph.edits import CloneOp, Concat, RemoveOp, Slice
 
 SCRIPT = [RemoveOp("relu"), CloneOp("tanh", "relu", ("a",), ("y",))]
 
@@ -143,3 +143,20 @@ def test_the_file_has_the_rights_that_a_new_file_gets(path: Path) -> None:
     apply(path, SCRIPT, out)
     other.write_text("")
     assert out.stat().st_mode == other.stat().st_mode
+
+
+def test_weight_data_stays_outside_where_the_operator_set_rises(tmp_path: Path) -> None:
+    old = _model()
+    old.opset_import[0].version = 9
+    onnx.save_model(old, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    script = [
+        RemoveOp("relu"),
+        Slice("cut0", "a", "a0", (2,), (0,), (3,)), CloneOp("relu0", "relu", ("a0",), ("y0",)),
+        Slice("cut1", "a", "a1", (2,), (3,), (7,), after="y0"), CloneOp("relu1", "relu", ("a1",), ("y1",)),
+        Concat("join", ("y0", "y1"), "y", 2),
+    ]  # fmt: skip
+    apply(tmp_path / "m.onnx", script, tmp_path / "out.onnx")
+    assert read(tmp_path / "out.onnx") == edits.apply(read(tmp_path / "m.onnx"), script)
+    weight = next(t for t in onnx.load(tmp_path / "out.onnx", load_external_data=False).graph.initializer)
+    assert weight.data_location == onnx.TensorProto.EXTERNAL
+    np.testing.assert_array_equal(_outputs(tmp_path / "out.onnx"), _outputs(tmp_path / "m.onnx"))

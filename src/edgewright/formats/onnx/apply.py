@@ -7,15 +7,19 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from edgewright.errors import UnsupportedModelError
-from edgewright.formats.onnx.building import Builder
+from edgewright.formats.onnx.building import GATHER_ND, Builder
 from edgewright.formats.onnx.inputs import graph_inputs
-from edgewright.formats.onnx.load import opset_of
-from edgewright.formats.onnx.read import Reading, understand
+from edgewright.formats.onnx.load import named, opset_of
+from edgewright.formats.onnx.read import Reading, understand, understand_model
 from edgewright.formats.onnx.reading import reads
 from edgewright.formats.onnx.save import save
+from edgewright.formats.onnx.upgrade import upgraded
 from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.edits import apply as apply_to_graph
 from edgewright.graph.types import Graph, Shape
+
+_CONSTANTS_APART = 4
+"""From this version of the file format on an initializer need not be an input of the model too."""
 
 
 def apply(
@@ -36,23 +40,43 @@ def edited(
 ) -> ModelProto:
     """The model after the script: weights shared, all that the script does not touch as it was.
 
+    Its operator set stays too, unless a slice has to wait for a tensor, for which it is at least 11.
     Raises ModelError where the script does not fit the model, UnsupportedModelError for an op that can't be cloned.
     """
-    reading = understand(source, input_shapes)
+    reading = _reading(source, edits, input_shapes or {})
     after = apply_to_graph(reading.graph, edits)
     model = ModelProto()
     model.CopyFrom(reading.model)
     builder = Builder(opset_of(model), reading.graph, after, reading.nodes, reading.values)
     inserted = {node.name: node for edit in edits for node in _nodes_of(edit, builder)}
     assembly = _Assembly(reading, after, inserted, {tensor.name for tensor in builder.constants})
-    nodes = assembly.nodes()
+    nodes, constants = assembly.nodes(), [*builder.constants, *assembly.constants]
+    if model.ir_version < _CONSTANTS_APART:
+        nodes = [onnx.helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in constants] + nodes
+        constants = []
     read_before = {name for node in model.graph.node for name in reads(node)}
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    model.graph.initializer.extend([*builder.constants, *assembly.constants])
+    model.graph.initializer.extend(constants)
     _drop_unread(model, read_before)
     _fix_inputs(model, set(reading.values.types) if assembly.constants else set(input_shapes or {}), reading.graph)
     return model
+
+
+def _reading(source: Path | ModelProto, edits: Sequence[Edit], input_shapes: Mapping[str, Shape]) -> Reading:
+    """The model, in the operator set that the script needs.
+
+    Raises UnsupportedModelError where it can't be brought there with the same graph.
+    """
+    reading = understand(source, input_shapes)
+    if opset_of(reading.model) >= GATHER_ND or not any(isinstance(edit, Slice) and edit.after for edit in edits):
+        return reading
+    name, folder = reading.values.source, reading.values.folder
+    newer = named(upgraded(reading.model, GATHER_ND, name), name)
+    result = understand_model(newer, name, folder, input_shapes)
+    if result.graph != reading.graph:
+        raise UnsupportedModelError(f"{name}: the model would change where it is brought to operator set {GATHER_ND}")
+    return result
 
 
 def _nodes_of(edit: Edit, builder: Builder) -> list[NodeProto]:

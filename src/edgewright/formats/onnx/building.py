@@ -7,12 +7,13 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, NodeProto, TensorProto
 
-from edgewright.errors import UnsupportedModelError
 from edgewright.formats.onnx.values import Values
 from edgewright.graph.edits import CloneOp, Concat, Pad, Slice
 from edgewright.graph.types import Graph, Op
 
-_SLICE_BY_INPUTS, _PAD_BY_INPUTS, _GATHER_ND = 10, 11, 11
+GATHER_ND = 11
+"""The operator set from which on a slice can wait for a tensor."""
+_SLICE_BY_INPUTS, _PAD_BY_INPUTS = 10, 11
 
 
 class Builder:
@@ -32,8 +33,6 @@ class Builder:
         """Slice, and the ops that make it wait for a tensor."""
         parts = (edit.starts, edit.ends, edit.axes)
         waits = f"{edit.name}.starts" in self.after
-        if waits and self.opset < _GATHER_ND:
-            raise UnsupportedModelError(f"slice {edit.name!r} can wait for a tensor from operator set {_GATHER_ND} on")
         if self.opset < _SLICE_BY_INPUTS:
             names = ("starts", "ends", "axes")
             attributes = {name: list(part) for name, part in zip(names, parts, strict=True)}

@@ -72,13 +72,14 @@ def _check_size(tensor: TensorProto, source: str) -> None:
         raise ModelError(f"{source}: tensor {tensor.name!r} holds {held} items or bytes, its shape says {declared}")
 
 
-def named(model: ModelProto) -> ModelProto:
+def named(model: ModelProto, source: str = "model") -> ModelProto:
     """The model with a unique name on every node of its graph, and the model's own functions inlined.
 
     Nodes that have a unique name keep it. Names are the same at every call, and those of the ops that `read` gives.
+    Raises ModelError, which names `source`, where a function can't be inlined.
     """
     if model.functions:
-        model = _inlined(model)
+        model = _inlined(model, source)
     names = [node.name for node in model.graph.node]
     if len(set(names)) == len(names) and "" not in names:
         return model
@@ -101,10 +102,10 @@ def _name(nodes: Any, taken: Counter[str]) -> None:
         seen.add(node.name)
 
 
-def _inlined(model: ModelProto) -> ModelProto:
+def _inlined(model: ModelProto, source: str) -> ModelProto:
     import onnx.inliner
 
     try:
         return onnx.inliner.inline_local_functions(model)
     except (RuntimeError, ValueError, EncodeError, DecodeError) as error:
-        raise ModelError(f"the functions of the model can't be inlined: {error}") from error
+        raise ModelError(f"{source}: the functions of the model can't be inlined: {error}") from error

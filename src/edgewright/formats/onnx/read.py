@@ -57,7 +57,17 @@ def understand(
         check(model, name, None)
     else:
         model, name, folder = load(source), str(source), source.parent
-    model = named(model)
+    return understand_model(named(model, name), name, folder, input_shapes, known_shapes)
+
+
+def understand_model(
+    model: ModelProto,
+    name: str,
+    folder: Path | None,
+    input_shapes: Mapping[str, Shape] | None = None,
+    known_shapes: Mapping[str, Shape] | None = None,
+) -> Reading:
+    """What is found in a model that is checked and named; `name` stands in errors, `folder` has its weight data."""
     nodes = in_order(model.graph.node, name)
     values = Values(name, folder)
     infer(model, nodes, values, input_shapes or {}, known_shapes or {})
