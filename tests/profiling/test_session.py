@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from tests.fakes import FakeClient, FakeRuntime, fake_seconds
 
 from edgewright.errors import StoreError
 from edgewright.graph.types import LayerSpec
@@ -12,7 +13,6 @@ from edgewright.profile import Measurement, Profile
 from edgewright.profiling.batch import Circumstances, Overheads, measure
 from edgewright.profiling.plan import GeneralPlan, NetworkPlan, Plan, anchors, batch_number, plan_of
 from edgewright.profiling.session import campaign, load, spent_s
-from tests.fakes import FakeClient, FakeRuntime, fake_seconds
 
 HEADER = Profile("here", "fake", "0", 1, settings="all")
 HOW = Circumstances()
@@ -38,7 +38,9 @@ class Killed(BaseException):
 
 
 def run(path: Path, end: int, client: FakeClient | None = None) -> Profile:
-    return campaign(client or FakeClient(), FakeRuntime(), path, HEADER, UpTo(GeneralPlan(adapt_every=20), end), 1e6, HOW)
+    return campaign(
+        client or FakeClient(), FakeRuntime(), path, HEADER, UpTo(GeneralPlan(adapt_every=20), end), 1e6, HOW
+    )
 
 
 def timeless(profile: Profile) -> Profile:

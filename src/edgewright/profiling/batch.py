@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Shape
@@ -51,7 +52,7 @@ def executed_layers(
     """The layers that the runtime executes for a model file, the end-to-end samples in seconds and the warm-up runs."""
     with tempfile.TemporaryDirectory() as folder:
         optimized = str(Path(folder) / "optimized.onnx")
-        where = {"model": client.put(model), "optimized": optimized, "shapes": dict(shapes or {})}
+        where: dict[str, Any] = {"model": client.put(model), "optimized": optimized, "shapes": dict(shapes or {})}
         answer = client.ask("layers", **where, end_to_end=end_to_end, **vars(how))
         layers = runtime.executed(model, client.get(optimized), answer["nodes"], shapes or {})
     return layers, tuple(answer["samples_s"]), answer["warmup_runs"]

@@ -3,8 +3,7 @@
 Jobs come as JSON lines on standard input, each is answered by one JSON line on standard output:
 
     {"job": "about"}
-    {"job": "time", "model": PATH, ...}       end-to-end times of a model, without the profiler
-    {"job": "layers", "model": PATH, ...}     the same, and the time of every node that the runtime executes
+    {"job": "layers", "model": PATH, ...}     end-to-end times, and the time of every node that the runtime executes
     {"job": "load", "model": PATH, ...}       opens a model and keeps it open, warm
     {"job": "round", ...}                     end-to-end times of the model that is kept open
     {"job": "outputs", "model": PATH, "to": NPZ, ...}   the outputs on random inputs
@@ -12,6 +11,8 @@ Jobs come as JSON lines on standard input, each is answered by one JSON line on 
 
 A job that fails is answered by {"error": TEXT}. A crash ends the process: the host starts another one.
 """
+
+from __future__ import annotations
 
 import contextlib
 import ctypes
@@ -23,14 +24,20 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["NUMPY_MADVISE_HUGEPAGE"] = "0"  # huge pages of freed arrays would be counted as the network's
 
 import numpy as np
 import onnxruntime as ort
 
-DTYPES = {
+Answer = dict[str, Any]
+Array = np.ndarray[Any, Any]
+Run = Callable[[], Any]
+Shapes = dict[str, list[int]]
+DTYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,
     "tensor(float16)": np.float16,
@@ -43,7 +50,7 @@ DTYPES = {
 }
 
 
-def main():
+def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what the runtime prints must not mix with the answers
     ort.set_default_logger_severity(4)
@@ -56,7 +63,7 @@ def main():
         answers.write(json.dumps(answer) + "\n")
 
 
-def about():
+def about() -> Answer:
     """What this device is."""
     name = ""
     with contextlib.suppress(OSError):
@@ -67,18 +74,17 @@ def about():
     return {"processor": name, "cores": os.cpu_count(), "runtime_version": ort.__version__}
 
 
-def time_model(model, threads=1, level="all", shapes=None, seed=0, cpu=None, **limits):
-    """End-to-end samples of one model."""
-    pin(cpu, threads)
-    started = time.perf_counter()
-    session = open_session(model, threads, level)
-    loaded_s = time.perf_counter() - started
-    run = bound_run(session, random_inputs(session, shapes or {}, seed))
-    warmup_runs = warm_up(run, limits.get("warmup_s", 0.2))
-    return {"samples_s": sample(run, **limits), "warmup_runs": warmup_runs, "load_s": loaded_s}
-
-
-def layers(model, optimized=None, end_to_end=True, threads=1, level="all", shapes=None, seed=0, cpu=None, **limits):
+def layers(
+    model: str,
+    optimized: str | None = None,
+    end_to_end: bool = True,
+    threads: int = 1,
+    level: str = "all",
+    shapes: Shapes | None = None,
+    seed: int = 0,
+    cpu: int | None = None,
+    **limits: Any,
+) -> Answer:
     """End-to-end samples, then every executed node with its samples from the runtime's profiler.
 
     Runs with and without the profiler alternate, so that both see the same state of the machine; without
@@ -97,7 +103,7 @@ def layers(model, optimized=None, end_to_end=True, threads=1, level="all", shape
             run_profiled()
         rounds = limits.pop("rounds", 5)
         share = {**limits, "limit_s": limits.get("limit_s", 1.0) / (2 * rounds)}
-        samples = []
+        samples: list[float] = []
         for _ in range(rounds):
             samples += sample(run, **share) if run else []
             runs.append(len(sample(run_profiled, **share)))
@@ -105,7 +111,15 @@ def layers(model, optimized=None, end_to_end=True, threads=1, level="all", shape
     return {"samples_s": samples, "warmup_runs": warmup_runs, "nodes": nodes}
 
 
-def load(model, threads=1, level="all", shapes=None, seed=0, cpu=None, warmup_s=0.2):
+def load(
+    model: str,
+    threads: int = 1,
+    level: str = "all",
+    shapes: Shapes | None = None,
+    seed: int = 0,
+    cpu: int | None = None,
+    warmup_s: float = 0.2,
+) -> Answer:
     """Opens a model for rounds to come and warms it up; `run_s` is the time of a warm run."""
     pin(cpu, threads)
     started = time.perf_counter()
@@ -116,13 +130,15 @@ def load(model, threads=1, level="all", shapes=None, seed=0, cpu=None, warmup_s=
     return {"load_s": loaded_s, "warmup_runs": warmup_runs, "run_s": timed(KEPT["run"])}
 
 
-def time_round(limit_s=0.1, least=1, most=1000):
+def time_round(limit_s: float = 0.1, least: int = 1, most: int = 1000) -> Answer:
     """Samples of the model kept open; a run before them brings the caches back, which other processes have used."""
     timed(KEPT["run"])
     return {"samples_s": sample(KEPT["run"], precision=0, limit_s=limit_s, least=least, most=most)}
 
 
-def outputs(model, to, threads=1, level="all", shapes=None, seed=0):
+def outputs(
+    model: str, to: str, threads: int = 1, level: str = "all", shapes: Shapes | None = None, seed: int = 0
+) -> Answer:
     """The outputs on seeded random inputs, written as an npz file in the order of the model's outputs."""
     session = open_session(model, threads, level)
     values = session.run(None, random_inputs(session, shapes or {}, seed))
@@ -132,7 +148,17 @@ def outputs(model, to, threads=1, level="all", shapes=None, seed=0):
     return {"outputs": [o.name for o in session.get_outputs()], "finite": bool(finite)}
 
 
-def memory(model, settings="default", arena_bytes=0, runs=4, threads=1, level="all", shapes=None, seed=0, cpu=None):
+def memory(
+    model: str,
+    settings: str = "default",
+    arena_bytes: int = 0,
+    runs: int = 4,
+    threads: int = 1,
+    level: str = "all",
+    shapes: Shapes | None = None,
+    seed: int = 0,
+    cpu: int | None = None,
+) -> Answer:
     """The most memory that runs hold over the level after loading, inputs counted, and what loading took beside it.
 
     Nothing that loading freed may hide growth: the heap is trimmed and the high-water mark of resident memory reset
@@ -169,9 +195,10 @@ class PeakMeter:
 
     STEP_PAGES, BATCH_PAGES = 16, 256
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.libc = ctypes.CDLL(None)
-        self.kept, self.base = [], None
+        self.kept: list[mmap.mmap] = []
+        self.base: int | None = None
         for start, end, file in self.mappings():
             if file.startswith("/"):
                 self.libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), 22)  # MADV_POPULATE_READ
@@ -182,25 +209,25 @@ class PeakMeter:
         os.sched_setaffinity(0, allowed)
 
     @staticmethod
-    def is_available():
+    def is_available() -> bool:
         return os.access("/proc/self/clear_refs", os.W_OK) and os.access("/proc/self/smaps_rollup", os.R_OK)
 
     @staticmethod
-    def mappings():
+    def mappings() -> Iterator[tuple[int, int, str]]:
         for line in Path("/proc/self/maps").read_text().splitlines():
             fields = line.split(maxsplit=5)
             if len(fields) == 6 and fields[1].startswith("r"):
                 start, end = (int(part, 16) for part in fields[0].split("-"))
                 yield start, end, fields[5]
 
-    def level(self):
+    def level(self) -> int:
         """Resident bytes, garbage and the heap's free pages given back."""
         gc.collect()
         if hasattr(self.libc, "malloc_trim"):
             self.libc.malloc_trim(0)
         return self.resident()
 
-    def growth(self, run):
+    def growth(self, run: Callable[[], Any]) -> int:
         """The most that was resident during a run, and since the first one, over the level before the first one."""
         if self.base is None:
             self.flush()
@@ -214,10 +241,10 @@ class PeakMeter:
         peak = self.figure("/proc/self/status", "VmHWM")
         return max(peak, self.resident()) - self.base - shift
 
-    def resident(self):
+    def resident(self) -> int:
         return self.figure("/proc/self/smaps_rollup", "Rss")
 
-    def flush(self):
+    def flush(self) -> None:
         """Gives back so many pages at once, of memory and of a file, that no batch is left half counted."""
         touched(self.BATCH_PAGES).close()
         with Path(ort.capi.onnxruntime_pybind11_state.__file__).open("rb") as file:
@@ -226,11 +253,11 @@ class PeakMeter:
             pages.close()
 
     @staticmethod
-    def figure(path, name):
-        return int(re.search(rf"^{name}:\s+(\d+)", Path(path).read_text(), re.MULTILINE)[1]) * 1024
+    def figure(path: str, name: str) -> int:
+        return 1024 * int(re.findall(rf"^{name}:\s+(\d+)", Path(path).read_text(), re.MULTILINE)[0])
 
 
-def touched(pages):
+def touched(pages: int) -> mmap.mmap:
     """Private memory of so many pages, all written."""
     memory = mmap.mmap(-1, pages * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     for page in range(pages):
@@ -238,7 +265,15 @@ def touched(pages):
     return memory
 
 
-def open_session(model, threads, level, profile=None, optimized=None, settings="default", arena_bytes=0):
+def open_session(
+    model: str,
+    threads: int,
+    level: str,
+    profile: str | None = None,
+    optimized: str | None = None,
+    settings: str = "default",
+    arena_bytes: int = 0,
+) -> ort.InferenceSession:
     OPENED.append(model)
     options = ort.SessionOptions()
     apply_memory_settings(options, settings, arena_bytes)
@@ -254,7 +289,7 @@ def open_session(model, threads, level, profile=None, optimized=None, settings="
     return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def apply_memory_settings(options, settings, arena_bytes):
+def apply_memory_settings(options: ort.SessionOptions, settings: str, arena_bytes: int) -> None:
     """`lean`: all tensors by themselves, given back at once. `arena`: an arena with a first region of that size."""
     if settings not in ("default", "lean", "arena"):
         raise ValueError(f"unknown memory settings {settings!r}")
@@ -282,10 +317,10 @@ def apply_memory_settings(options, settings, arena_bytes):
 LEVELS = {"all": "ENABLE_ALL", "extended": "ENABLE_EXTENDED", "basic": "ENABLE_BASIC", "none": "DISABLE_ALL"}
 
 
-def random_inputs(session, shapes, seed):
+def random_inputs(session: ort.InferenceSession, shapes: Shapes, seed: int) -> dict[str, Array]:
     """Seeded inputs: floats in (0, 1), small integers; a dynamic axis without a given shape is 1."""
     random = np.random.default_rng(seed)
-    found = {}
+    found: dict[str, Array] = {}
     for wanted in session.get_inputs():
         shape = shapes.get(wanted.name) or [d if isinstance(d, int) else 1 for d in wanted.shape]
         dtype = DTYPES[wanted.type]
@@ -296,7 +331,7 @@ def random_inputs(session, shapes, seed):
     return found
 
 
-def bound_run(session, inputs):
+def bound_run(session: ort.InferenceSession, inputs: dict[str, Array]) -> Run:
     """A call that runs the session once, without copying inputs or outputs."""
     binding = session.io_binding()
     for name, value in inputs.items():
@@ -306,9 +341,10 @@ def bound_run(session, inputs):
     return lambda: session.run_with_iobinding(binding)
 
 
-def warm_up(run, warmup_s):
+def warm_up(run: Run, warmup_s: float) -> int:
     """Run until `warmup_s` has passed and the last runs are no longer getting faster; returns the runs made."""
-    end, times = time.perf_counter() + warmup_s, []
+    end = time.perf_counter() + warmup_s
+    times: list[float] = []
     while time.perf_counter() < end or len(times) < 2:
         times.append(timed(run))
         if len(times) >= 20 and min(times[-5:]) > 0.99 * min(times[:-5]):
@@ -316,9 +352,12 @@ def warm_up(run, warmup_s):
     return len(times)
 
 
-def sample(run, precision=0.01, limit_s=1.0, least=3, most=1000, **_):
+def sample(
+    run: Run, precision: float = 0.01, limit_s: float = 1.0, least: int = 3, most: int = 1000, **_: Any
+) -> list[float]:
     """Samples until the standard error of the median is below `precision`, or the time is up."""
-    samples, end = [], time.perf_counter() + limit_s
+    samples: list[float] = []
+    end = time.perf_counter() + limit_s
     while len(samples) < most and (len(samples) < least or time.perf_counter() < end):
         samples.append(timed(run))
         if len(samples) >= max(least, 10) and len(samples) % 5 == 0 and precise(samples, precision):
@@ -326,18 +365,18 @@ def sample(run, precision=0.01, limit_s=1.0, least=3, most=1000, **_):
     return samples
 
 
-def precise(samples, precision):
+def precise(samples: list[float], precision: float) -> bool:
     low, middle, high = np.percentile(samples, (25, 50, 75))
-    return 0.93 * (high - low) / len(samples) ** 0.5 < precision * middle
+    return bool(0.93 * (high - low) / len(samples) ** 0.5 < precision * middle)
 
 
-def timed(run):
+def timed(run: Run) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
-def node_samples(events, runs):
+def node_samples(events: list[dict[str, Any]], runs: list[int]) -> list[Answer]:
     """Each executed node in execution order: its shapes and one sample a round, the first (warming) round left out.
 
     A node's time is from its start to the next one's. The profiler cuts starts to whole microseconds, so that the
@@ -363,17 +402,18 @@ def node_samples(events, runs):
     return nodes
 
 
-def middle_mean(durations):
+def middle_mean(durations: Array) -> Array:
     """The mean of the middle half of each column."""
     ordered, n = np.sort(durations, axis=0), len(durations)
-    return ordered[n // 4 : n - n // 4].mean(axis=0)
+    found: Array = ordered[n // 4 : n - n // 4].mean(axis=0)
+    return found
 
 
-def shapes_of(typed):
+def shapes_of(typed: list[dict[str, list[int]]]) -> list[list[int]]:
     return [shape for item in typed for shape in item.values()]
 
 
-def pin(cpu, threads):
+def pin(cpu: int | None, threads: int) -> None:
     """Keeps a single thread on one core and, where the system allows it, lets nobody else interrupt it there."""
     if cpu is not None and threads == 1 and hasattr(os, "sched_setaffinity"):
         with contextlib.suppress(OSError):
@@ -381,11 +421,10 @@ def pin(cpu, threads):
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
-KEPT = {}
-OPENED = []
-JOBS = {
+KEPT: dict[str, Run] = {}
+OPENED: list[str] = []
+JOBS: dict[str, Callable[..., Answer]] = {
     "about": about,
-    "time": time_model,
     "layers": layers,
     "load": load,
     "round": time_round,
