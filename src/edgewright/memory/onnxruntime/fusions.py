@@ -35,6 +35,23 @@ def fold_constants(network: Network) -> None:
             network.renumber(node)
 
 
+def merge_equal(network: Network) -> None:
+    """CommonSubexpressionElimination: what is computed twice from the same tensors is computed once."""
+    seen: dict[tuple[object, ...], Node] = {}
+    for node in network.order():
+        constants = tuple(name for name in node.op.inputs if name and network.tensors[name].is_constant)
+        key = (node.kind, node.variant, tuple(node.inputs), constants, node.window, repr(dict(node.op.attributes)))
+        first = seen.setdefault(key, node)
+        if first is node or node.kind == "other" or not set(node.outputs).isdisjoint(network.outputs):
+            continue
+        network.remove(node)
+        renamed = dict(zip(node.outputs, first.outputs, strict=True))
+        for reader in {
+            reader.index: reader for name in node.outputs for reader in network.readers.get(name, ())
+        }.values():
+            network.reread(reader, [renamed.get(name, name) for name in reader.inputs])
+
+
 def fold_activations(network: Network) -> None:
     """The second level of the optimizer: what it fuses gets a new number, in the order of execution."""
     for node in network.order():
@@ -150,11 +167,9 @@ def scales_channels(network: Network, node: Node, may_be_scalar: bool = False) -
     if len(shapes) != 1 or len(node.outputs) != 1:
         return False
     made, shape = network.shape(node.outputs[0]), shapes[0]
-    if may_be_scalar and all(size == 1 for size in shape):
-        return True
-    channels = made[1] if len(made) > 1 else 0
-    wanted = (channels, *(1,) * (len(made) - 2))
-    return shape in {wanted, (1, *wanted)}
+    if len(made) != 4 or not shape:
+        return may_be_scalar and not shape
+    return shape in {(made[1], 1, 1), (1, made[1], 1, 1)}
 
 
 def _activations_of(network: Network, node: Node) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import Literal
 from edgewright.graph.types import Graph
 from edgewright.memory.onnxruntime.arena import PAGE
 from edgewright.memory.onnxruntime.blocked import to_blocks
-from edgewright.memory.onnxruntime.fusions import expand_functions, fold_activations, fold_constants
+from edgewright.memory.onnxruntime.fusions import expand_functions, fold_activations, fold_constants, merge_equal
 from edgewright.memory.onnxruntime.fusions import fold_plain_additions as fold_additions
 from edgewright.memory.onnxruntime.network import Network
 from edgewright.memory.onnxruntime.planner import Event, events
@@ -102,6 +102,7 @@ def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Net
     network = Network.of(graph, open_inputs)
     fold_quantization(network)
     fold_constants(network)
+    merge_equal(network)
     fold_activations(network)
     to_channels_last(network)
     if block > 1:
