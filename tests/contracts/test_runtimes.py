@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.fakes import FakeClient, FakeRuntime
 
 from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Window
@@ -16,7 +17,6 @@ from edgewright.runtimes import open as open_runtime
 from edgewright.runtimes.base import Runtime
 from edgewright.runtimes.client import HarnessClient
 from edgewright.transports.local import LocalTransport
-from tests.fakes import FakeClient, FakeRuntime
 
 QUICK = Circumstances(limit_s=0.01, rounds=2, least=1)
 LIGHT = Window((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)))
