@@ -79,7 +79,7 @@ def _kept(
             for name, region in zip(op.inputs, field.inputs if field else (), strict=False):
                 if region is not None and name in lows:
                     lows[name][strip] = min(lows[name][strip], region.ranges[0][0])
-    return {name: [min((*rows[strip + 1 :], rows[-1])) for strip in range(count)] for name, rows in lows.items()}
+    return {name: [min((*rows[strip + 1 :], ends[name][-1])) for strip in range(count)] for name, rows in lows.items()}
 
 
 def lower_strips(script: Script, group: Group, graph: Graph, count: int) -> None:

@@ -5,7 +5,7 @@ each tile. The lifetimes are those of the rewritten network, but for small thing
 branches, what it cuts out of tensors from outside counts from the beginning of the tile.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,3 +107,13 @@ def reached(outline: Outline, end: int, longest: int) -> Iterator[int]:
         if not outline.steps[index].tileable:
             return
         yield index
+
+
+def readers_from_outside(outline: Outline, computed: Container[int], start: int, end: int) -> dict[str, list[int]]:
+    """Tensors made before op `start` that ops from there to `end` read, those that are computed, in order."""
+    found: dict[str, list[int]] = {}
+    for index in (index for index in range(start, end) if index in computed):
+        for name, _, _ in outline.steps[index].reads:
+            if outline.features[name].maker < start:
+                found.setdefault(name, []).append(index)
+    return found

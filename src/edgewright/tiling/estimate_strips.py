@@ -1,11 +1,21 @@
 """Peak and time of groups whose strips carry rows over; see `estimate`, and `carry` for what is kept when."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from edgewright.tiling.estimate import TOKEN_OPS, Bools, Candidates, Costs, Floats, Grids, Ints, reached
+from edgewright.tiling.estimate import (
+    TOKEN_OPS,
+    Bools,
+    Candidates,
+    Costs,
+    Floats,
+    Grids,
+    Ints,
+    reached,
+    readers_from_outside,
+)
 from edgewright.tiling.outline import Feature, Outline
 from edgewright.tiling.rates import Rates
 from edgewright.tiling.strip_rows import Read, StripRows, shifted
@@ -16,6 +26,8 @@ def strip_candidates(
 ) -> Iterator[Candidates]:
     """Candidates that end before op `end`, for every begin in `starts` that is reached, the nearest first."""
     steps = list(reached(outline, end, longest))
+    if not steps:
+        return
     rows = StripRows(outline, end, tuple(count for count, _ in grids))
     for index in steps:
         rows.find(index)
@@ -45,6 +57,19 @@ class _View:
     scratch: Ints
 
 
+@dataclass(frozen=True)
+class _Moment:
+    """Bytes around one op in each strip: `pending` ones of ops behind it, `made` by it and not given to the outside.
+
+    `after` is what lives when it has run and its rows are kept, `less` all that is kept, and results of later ops.
+    """
+
+    pending: Ints
+    made: Ints
+    after: Ints
+    less: Ints
+
+
 class _Sweep:
     """A group as it grows backward.
 
@@ -58,7 +83,7 @@ class _Sweep:
         self.pending, self.kept, self.pieces = self.nothing, self.nothing, self.nothing
         self.peak = self.nothing - (1 << 60)
         self.alive: set[str] = set()
-        self.asked: set[str] = set()
+        self.moments: dict[int, _Moment] = {}
         self.costs = Costs(outline, rates, len(grids))
         self.output_bytes = self.largest = 0
         self.tensors: dict[str, _Tensor] = {}
@@ -67,10 +92,8 @@ class _Sweep:
         """Take an op into the group; the candidates that begin with it where they may."""
         step, features, end = self.outline.steps[index], self.outline.features, self.rows.end
         makes = [features[name] for name in step.makes]
-        tensors = [self.tensor(feature) for feature in makes]
-        kept, made, outputs = self.nothing, self.nothing, self.nothing
-        pending = self.pending
-        for feature, tensor in zip(makes, tensors, strict=True):
+        kept, made, outputs, pending = self.nothing, self.nothing, self.nothing, self.pending
+        for feature, tensor in ((feature, self.tensor(feature)) for feature in makes):
             kept = kept + tensor.kept
             if feature.leaves(end):
                 outputs = outputs + tensor.new
@@ -79,49 +102,64 @@ class _Sweep:
                 if feature.name in self.alive:
                     pending = pending - np.where(tensor.keeps_new, 0, tensor.new)
         self.kept = self.kept + kept
-        inside = np.maximum(self.inside(index, pending, made), pending + made + kept)
-        first, cuts = self.outside(index, pending, made) if is_start else (inside, inside)
-        self.count(index, makes)
-        peak = np.maximum(self.peak, np.maximum(first, pending + made + kept) - self.kept) + outputs
-        self.peak = np.maximum(self.peak, inside - self.kept) + outputs
+        self.moments[index] = moment = _Moment(pending, made, pending + made + kept, self.kept + self.pieces)
+        before = self.peak + outputs
+        self.peak = np.maximum(before, self.bytes_at(index) + self.pieces + outputs)
         self.pieces = self.pieces + outputs
-        self.pending = pending
-        self.admit(index, makes)
-        return self.candidates(index, peak, cuts) if is_start and self.output_bytes else None
+        self.count(index, makes)
+        self.admit(index, makes, pending)
+        if not is_start or not self.output_bytes:
+            return None
+        outside = readers_from_outside(self.outline, self.rows.reads, index, end)
+        late = {name: indices for name, indices in outside.items() if indices != [index]}
+        first = self.bytes_at(index, outside.keys(), late.keys()) + self.pieces
+        peak = self.peak_with_late_cuts(index, outside, late, first) if late else np.maximum(before, first)
+        return self.candidates(index, peak, moment.pending + self.cuts(index), not late)
 
-    def inside(self, index: int, pending: Ints, made: Ints) -> Ints:
-        """Bytes while an op runs whose inputs are made in the group: first they are joined, then it computes."""
-        reads = self.rows.reads[index]
-        views = [self.view(read, index) for read in reads]
-        held, left, share = pending, pending, self.nothing
-        for read, view in zip(reads, views, strict=True):
-            feature, tensor = self.outline.features[read.name], self.tensor(self.outline.features[read.name])
-            direct = view.size == 0
-            if read.name not in self.alive:
-                new = np.where(tensor.keeps_new | feature.leaves(self.rows.end), 0, tensor.new)
-                held = held + new + tensor.before
+    def bytes_at(self, index: int, outside: Collection[str] = (), spared: Collection[str] = ()) -> Ints:
+        """Bytes while an op runs, less all that is kept and less the results that later ops had made.
+
+        First its inputs are joined, or cut where they come from `outside`, then it computes, then rows are kept.
+        `spared` are tensors that wait for later ops unless they come from outside.
+        """
+        moment, reads = self.moments[index], self.rows.reads[index]
+        spare = sum((self.waiting(self.outline.features[name]) for name in spared), self.nothing)
+        held, share = moment.pending - spare, self.nothing
+        left = held
+        views = []
+        for read in reads:
+            feature = self.outline.features[read.name]
+            view = (
+                self.view(read, index)
+                if read.name not in outside
+                else _View(self.cut_bytes(read, feature), self.nothing)
+            )
+            views.append(view)
+            share = np.maximum(share, view.size)
+            if read.name not in outside and self.last_reader(feature) == index:
+                direct, new = view.size == 0, self.new_waiting(feature)
+                held = held + self.waiting(feature)
                 left = left + np.where(direct, new, 0)
                 share = np.maximum(share, np.where(direct, new, 0))
-            share = np.maximum(share, view.size)
-        most, total = self.nothing, self.nothing
+        most: Ints = self.nothing
+        total: Ints = self.nothing
         for view in views:
             most = np.maximum(most, held + total + view.size + view.scratch)
             total = total + view.size
         if not self.outline.steps[index].in_place:
             share = self.nothing
-        return np.maximum(most, left + total + made - np.minimum(share, made))
+        running = left + total + moment.made - np.minimum(share, moment.made)
+        lives: Ints = np.maximum(np.maximum(most, running), moment.after - spare)
+        return lives - moment.less
 
-    def outside(self, index: int, pending: Ints, made: Ints) -> tuple[Ints, Ints]:
-        """Bytes while an op runs whose inputs are cut out of tensors from outside; the latter while they are cut."""
-        total, share = self.nothing, self.nothing
-        for read in self.rows.reads[index]:
-            feature = self.outline.features[read.name]
-            size = self.cut_bytes(read, feature)
-            total, share = total + size, np.maximum(share, size)
-        if not self.outline.steps[index].in_place:
-            share = self.nothing
-        cuts = pending + total
-        return np.maximum(cuts, cuts + made - np.minimum(share, made)), cuts
+    def last_reader(self, feature: Feature) -> int:
+        """The last op of the group that reads a tensor."""
+        return max(reader for reader in feature.readers if reader in self.rows.reads)
+
+    def cuts(self, index: int) -> Ints:
+        """Bytes of all that an op reads, where it is cut out of tensors from outside."""
+        reads = self.rows.reads[index]
+        return sum((self.cut_bytes(read, self.outline.features[read.name]) for read in reads), self.nothing)
 
     def cut_bytes(self, read: Read, feature: Feature) -> Ints:
         rows = read.high - read.low
@@ -150,7 +188,11 @@ class _Sweep:
     def count(self, index: int, makes: list[Feature]) -> None:
         """What an op costs, its inputs included, both ways."""
         first = self.rows.made(makes[0])
-        self.costs.compute(index, first.sum(axis=1) / makes[0].rows, (first > 0).sum(axis=1))
+        shares = first.sum(axis=1) / makes[0].rows
+        if self.outline.steps[index].op.kind == "transposed_conv":  # its operations follow its input
+            read = self.rows.reads[index][0]
+            shares = (read.high - read.low).sum(axis=1) / self.outline.features[read.name].rows
+        self.costs.compute(index, shares, (first > 0).sum(axis=1))
         for read in self.rows.reads[index]:
             feature = self.outline.features[read.name]
             cut, view = self.cut_bytes(read, feature), self.view(read, index)
@@ -166,20 +208,28 @@ class _Sweep:
         times: Floats = np.where(sizes > 0, ops * self.rates.op_s + self.rates.copy_s(1) * sizes, 0.0).sum(axis=1)
         return times
 
-    def admit(self, index: int, makes: list[Feature]) -> None:
+    def admit(self, index: int, makes: list[Feature], pending: Ints) -> None:
         """Go on to the ops before: what this one makes is not there yet, what it reads has to be."""
         for feature in makes:
             self.alive.discard(feature.name)
             if feature.leaves(self.rows.end):
-                whole = feature.rows * _row_bytes(feature)
-                self.output_bytes, self.largest = self.output_bytes + whole, max(self.largest, whole)
+                self.output_bytes = self.output_bytes + feature.size_bytes
+                self.largest = max(self.largest, feature.size_bytes)
         for read in self.rows.reads[index]:
-            feature = self.outline.features[read.name]
             if read.name not in self.alive:
                 self.alive.add(read.name)
-                tensor = self.tensor(feature)
-                new = np.where(tensor.keeps_new | feature.leaves(self.rows.end), 0, tensor.new)
-                self.pending = self.pending + new + tensor.before
+                pending = pending + self.waiting(self.outline.features[read.name])
+        self.pending = pending
+
+    def waiting(self, feature: Feature) -> Ints:
+        """Bytes of a tensor's new and kept rows while ops have still to read them."""
+        return self.new_waiting(feature) + self.tensor(feature).before
+
+    def new_waiting(self, feature: Feature) -> Ints:
+        """Bytes of its new rows that nothing else than waiting for these ops keeps alive."""
+        tensor = self.tensor(feature)
+        new: Ints = np.where(tensor.keeps_new | feature.leaves(self.rows.end), 0, tensor.new)
+        return new
 
     def tensor(self, feature: Feature) -> _Tensor:
         if feature.name not in self.tensors:
@@ -190,12 +240,13 @@ class _Sweep:
             self.tensors[feature.name] = _Tensor(new * size, kept * size, shifted(kept) * size, keeps_new)
         return self.tensors[feature.name]
 
-    def candidates(self, start: int, peak: Ints, cuts: Ints) -> Candidates:
+    def candidates(self, start: int, peak: Ints, cuts: Ints, cut_first: bool) -> Candidates:
+        """Candidates that begin at `start`; the last strip counts by itself where everything is `cut_first`."""
         before = np.cumsum(self.pieces, axis=1) - self.pieces
         peaks = before + peak + self.kept
         lasts = np.arange(len(self.grids)), np.array(self.rows.counts) - 1
         last: Ints = peaks[lasts]
-        if not self.reads_outside_late(start):
+        if cut_first:
             peaks[lasts] = (before + cuts)[lasts]
         peaks = np.where(np.arange(peaks.shape[1]) < np.array(self.rows.counts)[:, None], peaks, 0)
         joined_s = self.rates.copy_s(self.output_bytes) + self.rates.op_s
@@ -204,10 +255,14 @@ class _Sweep:
             np.rint(self.costs.macs).astype(np.int64), self.rows.valid.copy(), self.output_bytes, self.largest,
         )  # fmt: skip
 
-    def reads_outside_late(self, start: int) -> bool:
-        """Whether an op after the first reads what is made before the group."""
-        later = {read.name for index in self.rows.reads if index > start for read in self.rows.reads[index]}
-        return any(self.outline.features[name].maker < start for name in later)
+    def peak_with_late_cuts(
+        self, start: int, outside: dict[str, list[int]], late: dict[str, list[int]], peak: Ints
+    ) -> Ints:
+        """The peak where tensors from outside are read late: they are cut then, and nothing of them is kept."""
+        for index in (index for index in self.moments if index != start):
+            spared = [name for name, indices in late.items() if index < indices[-1]]
+            peak = np.maximum(peak, self.bytes_at(index, outside.keys(), spared) + self.pieces)
+        return peak
 
 
 def _row_bytes(feature: Feature) -> int:

@@ -5,7 +5,18 @@ from itertools import pairwise
 
 import numpy as np
 
-from edgewright.tiling.estimate import TOKEN_OPS, Candidates, Costs, Floats, Grids, Ints, Ranges, pulled_back, reached
+from edgewright.tiling.estimate import (
+    TOKEN_OPS,
+    Candidates,
+    Costs,
+    Floats,
+    Grids,
+    Ints,
+    Ranges,
+    pulled_back,
+    reached,
+    readers_from_outside,
+)
 from edgewright.tiling.groups import boundary
 from edgewright.tiling.outline import Feature, Outline
 from edgewright.tiling.rates import Rates
@@ -15,8 +26,10 @@ def tile_candidates(
     outline: Outline, rates: Rates, end: int, starts: frozenset[int], grids: Grids, longest: int
 ) -> Iterator[Candidates]:
     """Candidates that end before op `end`, for every begin in `starts` that is reached, the nearest first."""
-    sweep = _Sweep(outline, rates, end, grids)
     steps = list(reached(outline, end, longest))
+    if not steps:
+        return
+    sweep = _Sweep(outline, rates, end, grids)
     for index in steps:
         sweep.find_regions(index)
     for index in steps:
@@ -60,6 +73,8 @@ class _Sweep:
         nothing = np.zeros(len(self.option), np.int64)
         self.live, self.peak, self.made, self.pieces = nothing, nothing, nothing, nothing
         self.alive: dict[str, Ints] = {}
+        self.moments: dict[int, Ints] = {}
+        """Bytes while each op runs, less the results that later ops had made."""
         self.costs = Costs(outline, rates, len(grids))
         self.valid = np.array([r <= last.rows and c <= last.columns for r, c in grids])
         self.output_bytes = self.largest = 0
@@ -107,6 +122,7 @@ class _Sweep:
         temporary = self.take_inputs(index, now)
         if step.in_place and temporary is not None:
             now -= np.minimum(temporary, sizes[step.makes[0]])
+        self.moments[index] = now - self.pieces
         self.peak = np.maximum(self.peak, now)
         self.finish(index, makes, sizes)
 
@@ -124,7 +140,7 @@ class _Sweep:
             mine = np.where(region < whole, crop, whole if dies else 0)
             temporary = mine if temporary is None else np.maximum(temporary, mine)
             inside = self.per_option(np.where(crop > 0, self.rates.op_s + self.rates.copy_s(1) * crop, 0.0))
-            cut = region < feature.rows * feature.columns * feature.pixel_bytes
+            cut = region < feature.size_bytes
             tokens = (1 + TOKEN_OPS) * self.rates.op_s
             outside = self.per_option(np.where(cut, tokens + self.rates.copy_s(1) * region, 0.0))
             self.costs.read(name, outside, inside)
@@ -134,14 +150,18 @@ class _Sweep:
     def finish(self, index: int, makes: list[Feature], sizes: dict[str, Ints]) -> None:
         """Before its maker a tensor does not live; one that leaves the group lives to the end of the tile."""
         first = makes[0]
-        shares = self.per_option(sizes[first.name]) / (first.rows * first.columns * first.pixel_bytes)
+        shares = self.per_option(sizes[first.name]) / first.size_bytes
+        if self.outline.steps[index].op.kind == "transposed_conv":  # its operations follow its input
+            name, rows, columns = self.read[index][0]
+            given = self.outline.features[name]
+            shares = self.per_option(self.bytes(given, rows, columns)) / given.size_bytes
         self.costs.compute(index, shares, self.tiles)
         for feature in makes:
             size = sizes[feature.name]
             self.costs.made(feature.name)
             self.made = self.made + size
             if feature.leaves(self.end):
-                whole = feature.rows * feature.columns * feature.pixel_bytes
+                whole = feature.size_bytes
                 self.peak, self.pieces = self.peak + size, self.pieces + size
                 self.output_bytes, self.largest = self.output_bytes + whole, max(self.largest, whole)
                 self.valid &= np.array([r <= feature.rows and c <= feature.columns for r, c in self.grids])
@@ -167,14 +187,15 @@ class _Sweep:
 
         The last tile counts by itself where all that is read from outside is read by the first op.
         """
+        outside = readers_from_outside(self.outline, self.read, start, self.end)
         order = np.lexsort((-self.made, self.option))
         pieces = self.pieces[order]
         before = np.cumsum(pieces) - pieces
         before -= np.repeat(before[self.begins], self.tiles)
-        peaks = before + self.peak[order]
+        peaks = before + self.peak_from(start, outside)[order]
         lasts = self.begins + self.tiles - 1
         last: Ints = peaks[lasts]
-        if not self.reads_outside_late(start):
+        if all(indices == [start] for indices in outside.values()):
             cuts = 0 * pieces
             for name, rows, columns in self.read[start]:
                 cuts += self.bytes(self.outline.features[name], rows, columns)
@@ -182,10 +203,26 @@ class _Sweep:
         most: Ints = np.maximum.reduceat(peaks, self.begins)
         return most, last
 
-    def reads_outside_late(self, start: int) -> bool:
-        """Whether an op after the first reads what is made before the group."""
-        later = {read[0] for index in self.read if index > start for read in self.read[index]}
-        return any(self.outline.features[name].maker < start for name in later)
+    def peak_from(self, start: int, outside: dict[str, list[int]]) -> Ints:
+        """The most bytes of each tile when the group begins at `start`.
+
+        A tensor from outside that is read late is cut late; one that is needed after the group was not counted yet.
+        """
+        leaving = {name for name in outside if self.outline.features[name].leaves(self.end)}
+        late = {name for name, indices in outside.items() if indices[0] > start} | leaving
+        if not late:
+            return self.peak
+        peak = self.pieces
+        for index in self.moments:
+            moment = self.moments[index]
+            for name in late:
+                first, last = outside[name][0], outside[name][-1]
+                if name in leaving and first <= index <= last:
+                    moment = moment + self.bytes(self.outline.features[name], *self.needed[name])
+                elif name not in leaving and index < first:
+                    moment = moment - self.alive[name]
+            peak = np.maximum(peak, self.pieces + moment)
+        return peak
 
     def bytes(self, feature: Feature, rows: Ranges, columns: Ranges) -> Ints:
         size: Ints = rows.sizes[self.row] * columns.sizes[self.column] * feature.pixel_bytes

@@ -1,5 +1,6 @@
 """A network in the numbers that the search works with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgewright.graph.geometry import AxisMap, axis_maps, output_block, spatial_axes, tileable
@@ -25,6 +26,10 @@ class Feature:
     maker: int
     readers: tuple[int, ...]
     is_output: bool
+
+    @property
+    def size_bytes(self) -> int:
+        return self.rows * self.columns * self.pixel_bytes
 
     def leaves(self, end: int) -> bool:
         """Whether something reads it at op `end` or later."""
@@ -60,7 +65,7 @@ class Outline:
         return sum(size for first, last, size in self.spans if first < start and last >= end)
 
 
-def outline(graph: Graph, times: dict[str, OpTime]) -> Outline:
+def outline(graph: Graph, times: Mapping[str, OpTime]) -> Outline:
     """The outline of a network whose ops take these times."""
     makers = {name: index for index, op in enumerate(graph.ops) for name in op.outputs}
     readers: dict[str, list[int]] = {}
@@ -81,7 +86,7 @@ def outline(graph: Graph, times: dict[str, OpTime]) -> Outline:
     return Outline(steps, features, timeline(graph).live_bytes, spans, _cuts(graph, readers, makers))
 
 
-def _step(op: Op, graph: Graph, features: dict[str, Feature], times: dict[str, OpTime]) -> Step:
+def _step(op: Op, graph: Graph, features: dict[str, Feature], times: Mapping[str, OpTime]) -> Step:
     time, macs = times.get(op.name, OpTime()), macs_of(op, graph)
     makes = tuple(name for name in op.outputs if name)
     if not tileable(op, graph):

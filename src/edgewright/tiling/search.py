@@ -1,0 +1,150 @@
+"""The fastest plan whose peak stays inside a budget, and the frontier of memory and time."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from edgewright.errors import BudgetError
+from edgewright.graph.edits import CloneOp, apply
+from edgewright.graph.types import Graph
+from edgewright.memory.liveness import timeline
+from edgewright.tiling.dynamic import Estimate, estimates
+from edgewright.tiling.lower import lower
+from edgewright.tiling.outline import outline
+from edgewright.tiling.plan import FusedGroup, TilingPlan
+from edgewright.tiling.rates import OpTime, Rates, network_macs
+from edgewright.tiling.space import Space
+from edgewright.units import format_bytes
+
+Price = Callable[[Graph], tuple[int, float]]
+"""Peak bytes and seconds of a network; it is given the rewritten one."""
+
+_MOST_POINTS = 24
+_NEIGHBOURS = 2
+
+
+@dataclass(frozen=True)
+class Pricing:
+    """What the search goes by.
+
+    `price` judges rewritten networks and has the last word. `times` are the seconds of the ops of the network as it
+    is, from an execution-time model where there is one; `rates` give the costs of cutting and joining, and all the
+    rest where there is none. `ordered` networks keep the order of execution on any runtime (see `lower`).
+    """
+
+    rates: Rates = field(default_factory=Rates)
+    price: Price | None = None
+    times: Mapping[str, OpTime] | None = None
+    ordered: bool = True
+
+
+def search(graph: Graph, budget_bytes: int, pricing: Pricing | None = None, space: Space | None = None) -> TilingPlan:
+    """The plan with the least time among those whose peak stays inside the budget; no groups where none are needed.
+
+    Raises BudgetError, which names the op that stands in the way and the least budget that can be met.
+    """
+    candidates = _Candidates(graph, pricing or Pricing(), space or Space())
+    if candidates.untiled.peak_bytes <= budget_bytes:
+        return candidates.untiled
+    fits = [index for index, one in enumerate(candidates.found) if one.peak_bytes <= budget_bytes]
+    first = fits[0] if fits else len(candidates.found) - 1
+    if candidates.plan(first).peak_bytes > budget_bytes:
+        first = candidates.bisect(first, lambda plan: plan.peak_bytes <= budget_bytes)
+    plans = [candidates.plan(index) for index in candidates.around(first)]
+    plans = [plan for plan in plans if plan.peak_bytes <= budget_bytes]
+    if not plans:
+        raise _unmet(graph, candidates, budget_bytes)
+    return min(plans, key=lambda plan: plan.predicted_s)
+
+
+def least_memory(
+    graph: Graph, slowdown: float, pricing: Pricing | None = None, space: Space | None = None
+) -> TilingPlan:
+    """The plan with the least peak among those that take at most `slowdown` times as long as the untiled network."""
+    candidates = _Candidates(graph, pricing or Pricing(), space or Space())
+    limit_s = slowdown * candidates.untiled.predicted_s
+    first_slow = candidates.bisect(0, lambda plan: plan.predicted_s > limit_s)
+    plans = [candidates.untiled, *(candidates.plan(index) for index in candidates.around(first_slow))]
+    return min((plan for plan in plans if plan.predicted_s <= limit_s), key=lambda plan: plan.peak_bytes)
+
+
+def frontier(graph: Graph, pricing: Pricing | None = None, space: Space | None = None) -> tuple[TilingPlan, ...]:
+    """Plans that none beats in both memory and time, from the fastest to the smallest."""
+    candidates = _Candidates(graph, pricing or Pricing(), space or Space())
+    plans = [candidates.untiled, *(candidates.plan(index) for index in candidates.spread(_MOST_POINTS))]
+    kept: list[TilingPlan] = []
+    for plan in sorted(plans, key=lambda plan: (plan.predicted_s, plan.peak_bytes)):
+        if not kept or plan.peak_bytes < kept[-1].peak_bytes:
+            kept.append(plan)
+    return tuple(kept)
+
+
+class _Candidates:
+    """Estimated plans, from the fastest to the smallest, and the price of those that are looked at."""
+
+    def __init__(self, graph: Graph, pricing: Pricing, space: Space) -> None:
+        self.graph, self.pricing = graph, pricing
+        self.price = pricing.price or pricing.rates.price
+        self.macs = network_macs(graph)
+        self.plans: dict[int, TilingPlan] = {}
+        self.untiled = self.judged(())
+        times = pricing.times if pricing.times is not None else pricing.rates.times(graph)
+        self.found: Sequence[Estimate] = estimates(outline(graph, times), pricing.rates, space)
+
+    def plan(self, index: int) -> TilingPlan:
+        """A plan with the price of its rewritten network."""
+        if index not in self.plans:
+            blocks = (block for block in self.found[index].blocks if block.grid != (1, 1))
+            self.plans[index] = self.judged(
+                tuple(
+                    FusedGroup(tuple(op.name for op in self.graph.ops[block.start : block.end]), block.grid, block.halo)
+                    for block in blocks
+                )
+            )
+        return self.plans[index]
+
+    def judged(self, groups: tuple[FusedGroup, ...]) -> TilingPlan:
+        order = tuple(op.name for op in self.graph.ops)
+        plan = TilingPlan(groups, order)
+        rewritten = apply(self.graph, lower(self.graph, plan, self.pricing.ordered)) if groups else self.graph
+        peak, time = self.price(rewritten)
+        return replace(plan, peak_bytes=peak, predicted_s=time, extra_macs=network_macs(rewritten) - self.macs)
+
+    def bisect(self, low: int, accepts: Callable[[TilingPlan], bool]) -> int:
+        """The first plan from `low` on that is accepted, as far as acceptance is in order; the last where none is."""
+        high = len(self.found) - 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if accepts(self.plan(middle)) else (middle + 1, high)
+        return low
+
+    def around(self, index: int) -> range:
+        return range(max(index - _NEIGHBOURS, 0), min(index + _NEIGHBOURS + 1, len(self.found)))
+
+    def spread(self, count: int) -> list[int]:
+        """So many plans, evenly spread, the first and the last among them."""
+        last = len(self.found) - 1
+        return sorted({round(i * last / (count - 1)) for i in range(count)})
+
+
+def _unmet(graph: Graph, candidates: _Candidates, budget_bytes: int) -> BudgetError:
+    smallest = min((candidates.plan(index) for index in candidates.around(len(candidates.found) - 1)), key=_peak)
+    smallest = min(smallest, candidates.untiled, key=_peak)
+    return BudgetError(
+        f"{format_bytes(budget_bytes)} can't be met: op {_widest_op(graph, smallest)!r} stands in the way; "
+        f"the least budget that can be met is {format_bytes(smallest.peak_bytes)} ({smallest.peak_bytes} bytes)"
+    )
+
+
+def _peak(plan: TilingPlan) -> int:
+    return plan.peak_bytes
+
+
+def _widest_op(graph: Graph, plan: TilingPlan) -> str:
+    """The op of the original network at whose place the rewritten one needs most."""
+    edits = lower(graph, plan)
+    rewritten = apply(graph, edits)
+    sources = {edit.name: edit.source for edit in edits if isinstance(edit, CloneOp)}
+    sources |= {op.name: op.name for op in graph.ops}
+    places = range(timeline(rewritten).peak_index, -1, -1)
+    before = (sources.get(rewritten.ops[place].name) for place in places)
+    return next((name for name in before if name), graph.ops[0].name)
