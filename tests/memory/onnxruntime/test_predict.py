@@ -1,0 +1,168 @@
+"""Peaks of small networks whose live sets are known."""
+
+from dataclasses import replace
+
+import pytest
+
+from edgewright.graph.types import Graph, Op, Tensor, Window
+from edgewright.memory.onnxruntime import predict_peak
+from edgewright.memory.onnxruntime.predict import executed
+
+SIZE = 1 << 20
+"""Bytes of one feature map of the networks here."""
+
+SHAPE = (1, 16, 128, 128)
+
+
+def network(*ops: Op, inputs: tuple[str, ...] = ("x",), outputs: tuple[str, ...] = ("y",)) -> Graph:
+    names = {name for op in ops for name in (*op.inputs, *op.outputs)} | {*inputs, *outputs}
+    weights = {"w": (16, 16, 3, 3), "thin": (16, 3, 3, 3)}
+    tensors = {n: Tensor(n, weights.get(n, SHAPE), axes="NCHW", is_constant=n in weights) for n in names}
+    return Graph(ops, tensors, inputs, outputs)
+
+
+def op(kind: str, inputs: str, outputs: str, variant: str = "", **attributes: object) -> Op:
+    return Op(outputs, kind, tuple(inputs.split()), tuple(outputs.split()), None, variant, attributes)
+
+
+def conv(inputs: str, output: str) -> Op:
+    window = Window((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)))
+    return Op(output, "conv", (*inputs.split(), "w"), (output,), window, "", {"groups": 1})
+
+
+def held(graph: Graph, settings: str = "lean") -> float:
+    """Feature maps at the peak, the input left out."""
+    prediction = predict_peak(graph, settings, block=1)  # type: ignore[arg-type]
+    return (prediction.activations_bytes + prediction.outputs_bytes) / SIZE
+
+
+def test_a_chain_holds_two_maps() -> None:
+    assert held(network(op("unary", "x", "a", "sin"), op("unary", "a", "b", "sin"), op("unary", "b", "y", "sin"))) == 2
+
+
+def test_an_activation_works_in_place_but_never_on_the_input_of_the_network() -> None:
+    assert held(network(op("unary", "x", "a", "relu"), op("unary", "a", "b", "relu"), op("pad", "b", "y"))) == 2
+    assert held(network(op("unary", "x", "a", "relu"), op("transpose", "x a", "y"))) == 2
+
+
+def test_an_activation_does_not_write_over_what_is_still_read() -> None:
+    graph = network(op("pad", "x", "a"), op("unary", "a", "b", "relu"), op("binary", "a b", "y", "add"))
+    assert held(graph) == 3
+
+
+def test_a_reshape_is_a_view() -> None:
+    graph = network(op("pad", "x", "a"), op("reshape", "a", "b"), op("reshape", "b", "c"), op("pad", "c", "y"))
+    assert held(graph) == 2
+
+
+def test_a_copy_is_removed() -> None:
+    assert held(network(op("copy", "x", "a"), op("pad", "a", "b"), op("copy", "b", "y"))) == 1
+
+
+def test_reuse_keeps_a_buffer_over_the_gap() -> None:
+    """b dies early; d has its shape, takes its buffer over and keeps it alive while the wide tensors live."""
+    ops = (
+        op("pad", "x", "a"), op("pad", "a", "b"), op("pad", "b", "wide1"), op("pad", "wide1", "wide2"),
+        op("pad", "wide2", "d"), op("pad", "d", "e"), op("pad", "e", "y"),
+    )  # fmt: skip
+    graph = network(*ops)
+    tensors = dict(graph.tensors)
+    for name in ("wide1", "wide2"):
+        tensors[name] = replace(tensors[name], shape=(1, 16, 256, 256))
+    graph = replace(graph, tensors=tensors)
+    assert held(graph, "lean") == 8
+    assert held(graph, "default") > 8
+
+
+def test_default_settings_hold_a_run_and_a_pattern() -> None:
+    """Two maps in two regions from the first run, and a buffer of two that fits in neither from the second."""
+    graph = network(
+        op("unary", "x", "a", "sin"), op("unary", "a", "b", "cos"), op("unary", "b", "c", "sin"), op("pad", "c", "y")
+    )
+    wide = {name: replace(tensor, shape=(1, 24, 128, 128)) for name, tensor in graph.tensors.items()}
+    default, lean = (predict_peak(replace(graph, tensors=wide), one, block=1) for one in ("default", "lean"))  # type: ignore[arg-type]
+    assert lean.peak_bytes - lean.inputs_bytes == pytest.approx(2 * 1.5 * SIZE, rel=0.1)
+    assert default.peak_bytes - default.inputs_bytes == pytest.approx(4 * 1.5 * SIZE, rel=0.1)
+
+
+def test_parts_add_up_to_the_peak() -> None:
+    graph = network(conv("x", "a"), op("unary", "a", "b", "sin"), op("pad", "b", "y"))
+    for settings in ("default", "lean", "arena"):
+        found = predict_peak(graph, settings, block=1)  # type: ignore[arg-type]
+        parts = found.activations_bytes + found.outputs_bytes + found.scratch_bytes
+        assert found.peak_bytes == parts + found.inputs_bytes + found.overhead_bytes
+        assert found.overhead_bytes >= 0
+        assert found.inputs_bytes == SIZE
+        assert found.weights_bytes == 16 * 16 * 9 * 4
+        assert max(size for _, size in found.timeline_bytes) == parts + found.inputs_bytes
+        assert dict(found.timeline_bytes)[found.peak_op] == parts + found.inputs_bytes
+        assert bool(found.arena_bytes) == (settings == "arena")
+
+
+def test_a_plain_convolution_has_a_working_buffer_for_each_thread() -> None:
+    graph = network(conv("x", "y"))
+    assert predict_peak(graph, "lean", block=1).scratch_bytes == 64 * 1024
+    assert predict_peak(graph, "lean", block=1, threads=3).scratch_bytes == 3 * 64 * 1024
+
+
+def test_convolutions_run_in_blocks_and_the_rest_around_them_does_not() -> None:
+    ops = (conv("x", "a"), op("unary", "a", "b", "relu"), conv("b", "c"), op("concat", "c b", "y", axis=2))
+    found = executed(network(*ops), 16).order()
+    variants = [node.variant for node in found if node.kind == "reorder"]
+    assert sorted(variants) == ["from_blocked", "from_blocked", "to_blocked"]
+    assert [node.activation for node in found if node.kind == "conv"] == ["relu", ""]
+    assert (found[0].variant, found[-1].kind) == ("to_blocked", "concat")
+
+
+def test_channels_are_rounded_up_to_blocks() -> None:
+    graph = network(conv("x", "a"), op("pad", "a", "y"))
+    tensors = dict(graph.tensors)
+    tensors["a"] = tensors["y"] = replace(tensors["a"], shape=(1, 20, 128, 128))
+    found = executed(replace(graph, tensors=tensors), 16)
+    assert found.shape("a:blocked") == (1, 32, 128, 128)
+    assert found.shape("a") == (1, 20, 128, 128)
+
+
+def test_a_residual_addition_is_folded_into_the_convolution() -> None:
+    ops = (conv("x", "a"), conv("a", "b"), op("binary", "b a", "s", "add"), op("unary", "s", "y", "relu"))
+    found = [node for node in executed(network(*ops), 16).order() if node.kind != "reorder"]
+    assert [node.kind for node in found] == ["conv", "conv"]
+    assert found[1].addend == found[0].outputs[0]
+    assert found[1].activation == "relu"
+
+
+def test_branches_run_one_after_the_other_from_the_last() -> None:
+    ops = (
+        op("pad", "x", "a1"), op("transpose", "x", "b1"), op("pad", "a1", "a2"), op("pad", "b1", "b2"),
+        op("concat", "a2 b2", "y", axis=2),
+    )  # fmt: skip
+    order = [node.name for node in executed(network(*ops), 1).order()]
+    assert order == ["b1", "b2", "a1", "a2", "y"]
+
+
+def test_equal_ops_are_computed_once() -> None:
+    ops = (op("unary", "x", "a", "sin"), op("unary", "x", "b", "sin"), op("binary", "a b", "y", "mul"))
+    assert [node.kind for node in executed(network(*ops), 1).order()] == ["unary", "binary"]
+
+
+def test_quantized_ops_take_the_place_of_the_float_ones_between_quantization() -> None:
+    graph = network(
+        op("quantize", "x", "q"), op("dequantize", "q", "d"), conv("d", "a"), op("unary", "a", "b", "relu"),
+        op("quantize", "b", "r"), op("dequantize", "r", "y"),
+    )  # fmt: skip
+    tensors = {n: replace(t, dtype="uint8") if n in "qr" else t for n, t in graph.tensors.items()}
+    found = executed(replace(graph, tensors=tensors), 16).order()
+    assert [node.kind for node in found] == ["quantize", "transpose", "conv", "transpose", "dequantize"]
+
+
+def test_an_empty_network_holds_its_input() -> None:
+    graph = network(outputs=("x",))
+    assert predict_peak(graph, "lean").peak_bytes >= SIZE
+    assert predict_peak(graph, "lean").peak_op == ""
+
+
+def test_a_region_of_just_the_size_needed_is_never_below_the_lifetimes() -> None:
+    graph = network(conv("x", "a"), op("unary", "a", "b", "sin"), op("pad", "b", "y"))
+    quick, best = (predict_peak(graph, "arena", block=1, arena_bytes=size) for size in (0, None))
+    assert quick.overhead_bytes >= 0
+    assert best.peak_bytes == pytest.approx(quick.peak_bytes, rel=0.1)
