@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -59,12 +60,17 @@ def residual() -> ModelProto:
 
 
 @pytest.fixture(scope="module")
-def block(tmp_path_factory: pytest.TempPathFactory) -> int:
-    """The channels of a block on this machine, by the weights that the runtime rounded up."""
-    model = sketch(conv("c", "x", "y", "w"), weights={"w": (3, 16, 3, 3)}, size=8)
-    rewritten = optimized(model, tmp_path_factory.mktemp("probe") / "m.onnx")
-    sizes = {next(iter(tensor.dims)) for tensor in rewritten.graph.initializer if len(tensor.dims) == 4}
-    return max(sizes) if any(node.op_type == "ReorderOutput" for node in rewritten.graph.node) else 1
+def block() -> int:
+    """The channels of a block on this machine."""
+    return int(asked({"job": "layout"})["block_channels"])
+
+
+def asked(*jobs: dict[str, Any]) -> dict[str, Any]:
+    """The answer of a harness of its own to the last of some jobs."""
+    lines = "".join(json.dumps(job) + "\n" for job in jobs)
+    answer = subprocess.run([sys.executable, str(HARNESS)], input=lines, capture_output=True, text=True, check=True)
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return found
 
 
 def counted(model: ModelProto) -> Counter[str]:
@@ -94,11 +100,8 @@ def test_random_networks_are_rewritten_as_the_runtime_does(model: ModelProto, bl
     assert ours(model, block) == counted(rewritten)
 
 
-def measured(model: Path, memory_settings: str, arena_bytes: int = 0) -> dict[str, object]:
-    job = {"job": "memory", "model": str(model), "settings": memory_settings, "arena_bytes": arena_bytes}
-    command = [sys.executable, str(HARNESS)]
-    answer = subprocess.run(command, input=json.dumps(job) + "\n", capture_output=True, text=True, check=True)
-    found: dict[str, object] = json.loads(answer.stdout)
+def measured(model: Path, memory_settings: str, arena_bytes: int = 0) -> dict[str, Any]:
+    found = asked({"job": "memory", "model": str(model), "settings": memory_settings, "arena_bytes": arena_bytes})
     assert "error" not in found, found
     if found["peak_bytes"] is None:
         pytest.skip(str(found["reason"]))
@@ -128,7 +131,12 @@ def test_the_predicted_peak_is_the_measured_one(memory_settings: str, block: int
 
 def test_a_second_measurement_in_the_same_process_is_refused(tmp_path: Path) -> None:
     onnx.save(residual(), tmp_path / "m.onnx")
-    jobs = [{"job": "memory", "model": str(tmp_path / "m.onnx")}] * 2
-    lines = "".join(json.dumps(job) + "\n" for job in jobs)
-    answer = subprocess.run([sys.executable, str(HARNESS)], input=lines, capture_output=True, text=True, check=True)
-    assert "process of its own" in json.loads(answer.stdout.splitlines()[1])["error"]
+    answer = asked(*[{"job": "memory", "model": str(tmp_path / "m.onnx")}] * 2)
+    assert "process of its own" in answer["error"]
+
+
+def test_the_block_of_the_layout_is_that_of_the_rewritten_weights(block: int, tmp_path: Path) -> None:
+    model = sketch(conv("c", "x", "y", "w"), weights={"w": (3, 16, 3, 3)}, size=8)
+    rewritten = optimized(model, tmp_path / "m.onnx")
+    made = [tensor.dims[0] for tensor in rewritten.graph.initializer if len(tensor.dims) == 4]
+    assert made == [-(-3 // block) * block]

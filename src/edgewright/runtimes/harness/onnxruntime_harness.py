@@ -3,6 +3,7 @@
 Jobs come as JSON lines on standard input, each is answered by one JSON line on standard output:
 
     {"job": "about"}
+    {"job": "layout"}                         the channels of a block of the runtime's blocked layout
     {"job": "layers", "model": PATH, ...}     end-to-end times, and the time of every node that the runtime executes
     {"job": "load", "model": PATH, ...}       opens a model and keeps it open, warm
     {"job": "round", ...}                     end-to-end times of the model that is kept open
@@ -146,6 +147,28 @@ def outputs(
         np.savez(file, *values)
     finite = all(np.isfinite(v).all() for v in values if v.dtype.kind == "f")
     return {"outputs": [o.name for o in session.get_outputs()], "finite": bool(finite)}
+
+
+def layout() -> Answer:
+    """How many channels a block of the blocked layout has here (1: no such layout).
+
+    What a convolution of one channel really makes tells it.
+    """
+    options = ort.SessionOptions()
+    options.enable_profiling = True
+    with tempfile.TemporaryDirectory() as folder:
+        options.profile_file_prefix = str(Path(folder) / "p")
+        session = ort.InferenceSession(bytes.fromhex(ONE_CONVOLUTION), options, providers=["CPUExecutionProvider"])
+        session.run(None, {"x": np.ones((1, 1, 1, 1), np.float32)})
+        events = json.loads(Path(session.end_profiling()).read_text())
+    made = [event["args"]["output_type_shape"] for event in events if event["args"].get("op_name") == "Conv"]
+    return {"block_channels": max(shape[1] for shapes in made for typed in shapes for shape in typed.values())}
+
+
+ONE_CONVOLUTION = (  # y = Conv(x, w), all of shape 1x1x1x1, as an ONNX model
+    "08063a630a0f0a01780a01771201792204436f6e761201672a130801080108010801100122040000803f4201775a1b0a017812160a1408"
+    "0112100a0208010a0208010a0208010a020801621b0a017912160a14080112100a0208010a0208010a0208010a02080142040a00100b"
+)
 
 
 def memory(
@@ -425,6 +448,7 @@ KEPT: dict[str, Run] = {}
 OPENED: list[str] = []
 JOBS: dict[str, Callable[..., Answer]] = {
     "about": about,
+    "layout": layout,
     "layers": layers,
     "load": load,
     "round": time_round,
