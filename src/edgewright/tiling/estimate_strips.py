@@ -84,6 +84,8 @@ class _Sweep:
         self.peak = self.nothing - (1 << 60)
         self.alive: set[str] = set()
         self.moments: dict[int, _Moment] = {}
+        self.inside: dict[int, Ints] = {}
+        self.views: dict[tuple[int, str], _View] = {}
         self.costs = Costs(outline, rates, len(grids))
         self.output_bytes = self.largest = 0
         self.tensors: dict[str, _Tensor] = {}
@@ -104,7 +106,8 @@ class _Sweep:
         self.kept = self.kept + kept
         self.moments[index] = moment = _Moment(pending, made, pending + made + kept, self.kept + self.pieces)
         before = self.peak + outputs
-        self.peak = np.maximum(before, self.bytes_at(index) + self.pieces + outputs)
+        self.inside[index] = self.bytes_at(index)
+        self.peak = np.maximum(before, self.inside[index] + self.pieces + outputs)
         self.pieces = self.pieces + outputs
         self.count(index, makes)
         self.admit(index, makes, pending)
@@ -168,6 +171,11 @@ class _Sweep:
 
     def view(self, read: Read, index: int) -> _View:
         """What an op reads of a tensor made in the group: joined rows, cut rows, or simply the new ones."""
+        if (index, read.name) not in self.views:
+            self.views[index, read.name] = self._view(read, index)
+        return self.views[index, read.name]
+
+    def _view(self, read: Read, index: int) -> _View:
         feature = self.outline.features[read.name]
         tensor, start, stop = self.tensor(feature), self.rows.starts(feature), self.rows.ends[read.name]
         asks = (tensor.kept > 0) & ~tensor.keeps_new & (tensor.new > 0) & self.is_first(read.name, index)
@@ -259,9 +267,14 @@ class _Sweep:
         self, start: int, outside: dict[str, list[int]], late: dict[str, list[int]], peak: Ints
     ) -> Ints:
         """The peak where tensors from outside are read late: they are cut then, and nothing of them is kept."""
+        reading = {index for indices in late.values() for index in indices}
         for index in (index for index in self.moments if index != start):
             spared = [name for name, indices in late.items() if index < indices[-1]]
-            peak = np.maximum(peak, self.bytes_at(index, outside.keys(), spared) + self.pieces)
+            if index in reading:
+                lives = self.bytes_at(index, outside.keys(), spared)
+            else:
+                lives = sum((-self.waiting(self.outline.features[name]) for name in spared), self.inside[index])
+            peak = np.maximum(peak, lives + self.pieces)
         return peak
 
 
