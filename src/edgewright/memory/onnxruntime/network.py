@@ -6,6 +6,9 @@ from random import Random
 
 from edgewright.graph.types import Graph, Op, Shape, Tensor, Window
 
+_STEERED = frozenset({"slice", "pad", "resize", "expand", "reshape"})
+"""Kinds whose later inputs decide the shape of the output: where they are computed, it is not known beforehand."""
+
 
 @dataclass(slots=True, eq=False)
 class Node:
@@ -50,9 +53,10 @@ class Network:
     def of(cls, graph: Graph, open_inputs: Collection[str] = ()) -> "Network":
         network = cls(dict(graph.tensors), graph.inputs, graph.outputs, set(open_inputs))
         for op in graph.ops:
-            if not network.open_shapes.isdisjoint(op.inputs):
-                network.open_shapes.update(op.outputs)
             inputs = [name for name in op.inputs if name and not graph.tensors[name].is_constant]
+            is_steered = op.kind in _STEERED and len(inputs) > 1
+            if is_steered or not network.open_shapes.isdisjoint(inputs):
+                network.open_shapes.update(op.outputs)
             network.add(Node(0, op.name, op.kind, op.variant, inputs, [n for n in op.outputs if n], op, op.window))
         return network
 
