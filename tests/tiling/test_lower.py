@@ -1,0 +1,187 @@
+"""Random plans on random networks: the rewritten network is the same function, in less memory or more."""
+
+import json
+import tempfile
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from onnx import ModelProto
+from tests.networks import feed, networks
+from tests.tiling.draws import plans
+from tests.tiling.models import chain, residual
+
+from edgewright.errors import UnsupportedModelError
+from edgewright.formats.onnx import read
+from edgewright.formats.onnx.apply import edited
+from edgewright.graph.edits import Concat, RemoveOp, Slice, apply
+from edgewright.graph.types import Graph
+from edgewright.memory.liveness import place
+from edgewright.memory.verify import violations
+from edgewright.tiling.lower import lower
+from edgewright.tiling.plan import FusedGroup, TilingPlan
+from edgewright.tiling.rates import network_macs
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+
+
+def outputs(model: ModelProto, inputs: dict[str, Any]) -> list[np.ndarray]:
+    """The outputs on ONNX Runtime in its default settings, one thread."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return list(session.run(None, inputs))
+
+
+def check(model: ModelProto, graph: Graph, plan: TilingPlan, tolerance: float) -> None:
+    assume(plan.groups)
+    script = lower(graph, plan)
+    rewritten, tiled = apply(graph, script), edited(model, script)
+    assert read(tiled) == rewritten
+    assert not violations(rewritten, place(rewritten))
+    inputs = feed(model)
+    for before, after in zip(outputs(model, inputs), outputs(tiled, inputs), strict=True):
+        if tolerance:
+            scale = float(np.abs(before).max(initial=1.0))
+            np.testing.assert_allclose(after, before, rtol=tolerance, atol=tolerance * scale)
+        else:
+            np.testing.assert_array_equal(after, before)
+
+
+@SLOW
+@given(networks(most_ops=10), st.data())
+def test_float_networks(model: ModelProto, data: st.DataObject) -> None:
+    graph = read(model)
+    check(model, graph, data.draw(plans(graph)), 1e-5)
+
+
+@SLOW
+@given(networks(style="qdq"), st.data())
+def test_qdq_networks_to_the_bit(model: ModelProto, data: st.DataObject) -> None:
+    graph = read(model)
+    check(model, graph, data.draw(plans(graph, at_cuts=True)), 0)
+
+
+@SLOW
+@given(networks(style="qlinear"), st.data())
+def test_qlinear_networks_to_the_bit(model: ModelProto, data: st.DataObject) -> None:
+    graph = read(model)
+    check(model, graph, data.draw(plans(graph)), 0)
+
+
+def names(graph: Graph) -> tuple[str, ...]:
+    return tuple(op.name for op in graph.ops)
+
+
+@pytest.mark.parametrize("count", (2, 3, 7))
+def test_carried_strips_compute_nothing_twice(count: int) -> None:
+    graph = read(residual())
+    tiled = apply(graph, lower(graph, TilingPlan((FusedGroup(names(graph), (count, 1), "carry"),))))
+    assert network_macs(tiled) <= network_macs(graph)
+
+
+def test_tiles_of_their_own_compute_their_borders_twice() -> None:
+    graph = read(chain((3, 1), (3, 1)))
+    tiled = apply(graph, lower(graph, TilingPlan((FusedGroup(names(graph), (4, 1)),))))
+    assert network_macs(tiled) > network_macs(graph)
+
+
+def test_weights_are_shared() -> None:
+    model = residual()
+    graph = read(model)
+    tiled = edited(model, lower(graph, TilingPlan((FusedGroup(names(graph), (3, 2)),))))
+    before = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    assert sum(len(tensor.raw_data) for tensor in tiled.graph.initializer if tensor.dims[0:1] != [1]) <= before + 4096
+
+
+@pytest.mark.parametrize("halo", ("recompute", "carry"))
+def test_runs_in_the_order_of_the_file(halo: str) -> None:
+    """ONNX Runtime runs in depth-first order from the outputs; waiting slices leave it one order only."""
+    model = chain((3, 1), "pool", (3, 1))
+    graph = read(model)
+    script = lower(graph, TilingPlan((FusedGroup(names(graph), (4, 1), halo),)))
+    expected = [op.name for op in apply(graph, script).ops]
+    for order in (onnxruntime.ExecutionOrder.DEFAULT, onnxruntime.ExecutionOrder.PRIORITY_BASED):
+        assert executed(edited(model, script), order) == expected
+
+
+@pytest.mark.parametrize("halo", ("recompute", "carry"))
+def test_tiles_do_not_mix_where_branches_do(halo: str) -> None:
+    model = residual()
+    graph = read(model)
+    script = lower(graph, TilingPlan((FusedGroup(names(graph), (4, 1), halo),)))
+    order = executed(edited(model, script), onnxruntime.ExecutionOrder.DEFAULT)
+    strips = [name.split(".")[1] for name in order if name.startswith(tuple(names(graph)))]
+    assert len(set(strips)) == 4
+    assert sum(a != b for a, b in pairwise(strips)) == 3
+
+
+def executed(model: ModelProto, order: Any) -> list[str]:
+    """The ops in the order that the runtime runs them in, from its profile."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.execution_order = order
+        options.enable_profiling, options.profile_file_prefix = True, str(Path(folder) / "profile")
+        options.log_severity_level, options.intra_op_num_threads = 4, 1
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        session.run(None, feed(model))
+        events = json.loads(Path(session.end_profiling()).read_text())
+    nodes = [event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
+    return [event["name"].removesuffix("_kernel_time") for event in sorted(nodes, key=lambda event: event["ts"])]
+
+
+def test_without_order_nothing_waits() -> None:
+    graph = read(residual())
+    plan = TilingPlan((FusedGroup(names(graph), (4, 1), "carry"),))
+    assert any(isinstance(edit, Slice) and edit.after for edit in lower(graph, plan))
+    assert not any(isinstance(edit, Slice) and edit.after for edit in lower(graph, plan, ordered=False))
+
+
+def test_a_group_of_one_tile_changes_nothing() -> None:
+    graph = read(chain((3, 1)))
+    assert lower(graph, TilingPlan((FusedGroup(names(graph), (1, 1)),))) == ()
+
+
+def test_whatever_leaves_the_group_keeps_its_name() -> None:
+    graph = read(residual())
+    script = lower(graph, TilingPlan((FusedGroup(names(graph)[:2], (2, 2)),)))
+    assert [edit for edit in script if isinstance(edit, RemoveOp)] == [RemoveOp(name) for name in names(graph)[:2]]
+    made = {edit.output for edit in script if isinstance(edit, Concat)}
+    assert graph.ops[1].outputs[0] in made
+
+
+@pytest.mark.parametrize(
+    ("group", "message"),
+    (
+        (FusedGroup(("c0", "nothing"), (2, 1)), "'nothing'"),
+        (FusedGroup(("c2", "pooled"), (2, 1)), "'pooled'"),
+        (FusedGroup(("c0", "sum"), (2, 1)), "'sum'"),
+        (FusedGroup(("c0",), (99, 1)), "99"),
+        (FusedGroup(("c0",), (2, 2), "carry"), "strips"),
+    ),
+)
+def test_a_plan_that_does_not_fit_is_refused(group: FusedGroup, message: str) -> None:
+    graph = read(residual(pooled=True))
+    with pytest.raises(UnsupportedModelError, match=message):
+        lower(graph, TilingPlan((group,)))
+
+
+def test_an_op_is_in_one_group_only() -> None:
+    graph = read(residual())
+    with pytest.raises(UnsupportedModelError, match="two groups"):
+        lower(graph, TilingPlan((FusedGroup(("c0",), (2, 1)), FusedGroup(("c0", "r0"), (3, 1)))))
+
+
+def test_names_that_are_taken_are_left_alone() -> None:
+    graph = read(chain((3, 1)))
+    taken = {**graph.tensors, "x.0.0": replace(graph.tensors["x"], name="x.0.0", is_constant=True)}
+    script = lower(replace(graph, tensors=taken), TilingPlan((FusedGroup(names(graph), (2, 1)),)))
+    assert "x.0.0" not in {edit.output for edit in script if isinstance(edit, Slice)}
