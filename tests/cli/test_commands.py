@@ -11,7 +11,7 @@ from tests.fakes import FakeClient
 CSV = "kind,in_channels,out_channels,kernel_h,stride_h,in_height,in_width,time_ms\n"
 
 
-def table(path: Path, rows: int = 60) -> Path:
+def table(path: Path, rows: int = 30) -> Path:
     random = np.random.default_rng(0)
     lines = [CSV]
     for _ in range(rows):
@@ -100,7 +100,7 @@ def test_an_interrupted_campaign_says_how_to_go_on(run: Run, network: Path, devi
 
 def test_fit_then_explain_what_can_not_be_run(run: Run, network: Path, tmp_path: Path) -> None:
     made = run("fit", table(tmp_path / "phone.csv"), "--name", "phone", "--json")
-    assert made.json["layers"] > 50
+    assert made.json["layers"] > 25
     assert made.json["noise_percent"] is None
     told = run("explain", network, "--json").json
     assert told["measured_s"] is None
@@ -113,7 +113,7 @@ def test_fit_then_explain_what_can_not_be_run(run: Run, network: Path, tmp_path:
 def test_evaluate(run: Run, tmp_path: Path, flags: tuple[str, ...]) -> None:
     run("fit", table(tmp_path / "phone.csv"), "--name", "phone")
     found = run("evaluate", "phone", "--json", *flags).json
-    assert found["kinds"]["conv"]["n"] > 50
+    assert found["kinds"]["conv"]["n"] > 25
     assert found["kinds"]["conv"]["mape_percent"] < 25
     assert bool(found["baselines"]) == (not flags)
     assert "conv" in run("evaluate", "--no-baselines").out

@@ -1,5 +1,6 @@
 """The explanation of a network as data: where its time goes, how well that was predicted, what would be faster."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -9,6 +10,7 @@ from edgewright.graph.cost import layer_bytes, layer_cost
 from edgewright.graph.types import LayerSpec
 from edgewright.timing.columns import tabulate
 from edgewright.timing.model import ExecutionTimeModel
+from edgewright.timing.rules import rules_of
 from edgewright.timing.staircase import Staircase, staircase, with_width
 from edgewright.timing.tree import leaf_rows
 
@@ -127,8 +129,8 @@ def explanation(
 ) -> Explanation:
     """The explanation of a network by the execution-time model of its device.
 
-    Its staircase is that of the named layer, else of the one where most can be saved, else of the slowest. Raises
-    EdgewrightError for a layer that is not there.
+    `rules` adds the trees that predict its layers. Its staircase is that of the named layer, else of the one where most
+    can be saved, else of the slowest. Raises EdgewrightError for a layer that is not there.
     """
     layers = [part.layer for part in subject.parts]
     predicted = [float(seconds) for seconds in model.predict(layers)]
@@ -146,7 +148,7 @@ def explanation(
         _layer_miss_percent(views), sum(view.macs for view in views),
         sum(int(layer_cost(layer).parameter_items) for layer in layers),
         views, _kinds(views), subject.notes + _unmeasured(model, layers), _stairs(views, subject, model, layer),
-        model.rules() if rules else None,
+        _rules(model, layers) if rules else None,
     )  # fmt: skip
 
 
@@ -207,6 +209,12 @@ def _stairs(
     worst = max(advised or widened, key=lambda index: _weight(views[index]))
     layer = subject.parts[worst].layer
     return staircase(model, layer, _axis(layer))
+
+
+def _rules(model: ExecutionTimeModel, layers: Sequence[LayerSpec]) -> str:
+    """The trees that predict the layers of this network, as rules in words; those of most layers first."""
+    families = Counter(layer.family for layer in layers if layer.family in model.families)
+    return "\n\n".join(rules_of(name, model.families[name]) for name, _ in families.most_common())
 
 
 def _weight(view: LayerView) -> float:
