@@ -30,9 +30,10 @@ OnProgress = Callable[[str, float], None]
 
 @dataclass(frozen=True)
 class DeviceSummary:
-    """What is known of a device. `noise_percent` is how far the same layers, measured early and late, lie apart.
+    """What is known of a device: how many `trees` were learned, and the held-out errors of each kind that has any.
 
-    `drift_percent` is how much slower the late ones are, in the median; both are None where nothing was repeated.
+    `noise_percent` is how far the same layers, measured early and late, lie apart, and `drift_percent` how much slower
+    the late ones are, in the median; both are None where nothing was repeated.
     """
 
     name: str
@@ -45,6 +46,7 @@ class DeviceSummary:
     unstable: int
     noise_percent: float | None
     drift_percent: float | None
+    trees: int
     kinds: Mapping[str, "HeldOut"]
 
 
@@ -236,10 +238,10 @@ def _explained(
     from edgewright.store import open_store
 
     store, path = open_store(), Path(model)
-    name = store.choose(device)
-    learned = store.model(name)
     on_progress("reading the model", 0.0)
     graph = open_format(path).read(path, input_shapes)
+    name = store.choose(device)
+    learned = store.model(name)
     if learned.runtime_version:
         on_progress("running the model", 0.2)
         return learned, _run(store.profile(name).run_overhead_s, graph, path, name, learned, input_shapes or {})
@@ -294,11 +296,12 @@ def _summary(name: str) -> DeviceSummary:
 
     store = open_store()
     measured = store.profile(name)
-    kinds = store.model(name).held_out() if store.model_path(name).exists() else {}
+    learned = store.model(name) if store.model_path(name).exists() else None
     found = repeats(measured.measurements)
     return DeviceSummary(
         name, measured.device, measured.runtime, measured.runtime_version, measured.threads,
         len({m.layer for m in measured.measurements}), len(measured.measurements),
         len({m.layer for m in measured.measurements} - {m.layer for m in measured.measurements if m.stable}),
-        found.noise_percent if found else None, found.drift_percent if found else None, kinds,
+        found.noise_percent if found else None, found.drift_percent if found else None,
+        len(learned.families) if learned else 0, learned.held_out() if learned else {},
     )  # fmt: skip

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edgewright.profiling.bench import BenchReport, BenchResult
     from edgewright.timing.model import HeldOut
 
+TOO_FEW = "Too few layers of each kind were measured to hold any out: the errors are not known."
 TRUSTED_PERCENT = 7.0
 """Held-out errors up to this are shown as good."""
 
@@ -35,7 +36,7 @@ def devices_table(devices: Sequence["DeviceSummary"]) -> RenderableType:
     for device in devices:
         made.add_row(
             device.name, device.device, _runtime(device), str(device.threads), f"{device.layers:,}",
-            str(len(device.kinds)) if device.kinds else "not learned yet", _range(device),
+            str(device.trees or "not learned yet"), _range(device),
             _percent(device.noise_percent),
         )  # fmt: skip
     return made
@@ -55,7 +56,7 @@ def summary_table(device: "DeviceSummary") -> RenderableType:
             f"the same layer measured early and late: {device.noise_percent:.1f} % apart, "
             f"the late one {abs(device.drift_percent):.1f} % {'slower' if device.drift_percent >= 0 else 'faster'}\n"
         )
-    return Group(told, kinds_table(device.kinds))
+    return Group(told, kinds_table(device.kinds) if device.kinds else Text(TOO_FEW))
 
 
 def kinds_table(kinds: Mapping[str, "HeldOut"]) -> Table:
@@ -71,6 +72,8 @@ def kinds_table(kinds: Mapping[str, "HeldOut"]) -> Table:
 
 def evaluation_table(evaluation: "Evaluation") -> RenderableType:
     """Held-out errors beside those of the baselines."""
+    if not evaluation.kinds:
+        return Text(f"{evaluation.device}: {TOO_FEW}")
     titles = list(next(iter(evaluation.baselines.values()), {}))
     made = table("layers", "n", "leaves", "within 5 %", "within 10 %", "edgewright", *titles)
     for name, found in sorted(evaluation.kinds.items(), key=lambda item: -item[1].n):
