@@ -82,7 +82,10 @@ def spent_s(measured: Sequence[Measurement]) -> float:
 def _opened(path: Path, header: Profile) -> Profile:
     """The profile that is there, of the same circumstances, its torn end cut off; or a new one."""
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"can't write {path}: {error.strerror or error}") from error
         _append(path, dump_header(header) + "\n")
         return header
     found = load(path)
