@@ -203,3 +203,11 @@ def test_a_fault_of_our_own(run: Run, network: Path, monkeypatch: pytest.MonkeyP
 def test_files_with_dynamic_batch_are_run_at_one(run: Run, tmp_path: Path, device: FakeClient) -> None:
     network = write_network(tmp_path / "batch.onnx", batch="N")
     assert run("bench", network, "--json").status == 0
+
+
+@pytest.mark.usefixtures("device")
+def test_a_store_that_can_not_be_made(run: Run, network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EDGEWRIGHT_HOME", str(tmp_path / "file"))
+    one_line(run("profile", "--for", network, "--budget", "300ms"), "Not a directory")
+    one_line(run("devices"), "Not a directory")

@@ -17,7 +17,7 @@ def add(commands: Commands) -> None:
     )
     command.add_argument("model", metavar="MODEL")
     command.add_argument("--device", metavar="NAME", help="a device of the store (local, or the only one)")
-    command.add_argument("--rules", action="store_true", help="print what was learned, as rules in words")
+    command.add_argument("--rules", action="store_true", help="print the rules that predict its layers, in words")
     command.add_argument("--all", action="store_true", help="print every layer, not only those that take long")
     command.add_argument("--layer", metavar="NAME", help="draw the staircase of this layer")
     command.add_argument("--plot", type=Path, metavar="FILE", help="draw the staircase to a .png, .svg or .pdf file")
