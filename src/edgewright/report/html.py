@@ -65,7 +65,7 @@ def _advice(explained: Explanation) -> str:
         found = layer.advice
         rows.append(
             _row(
-                f"{escape(layer.name)}<small>{escape(', '.join(layer.ops))}</small>",
+                f"{escape(words(layer.title))}<small>{escape(', '.join(layer.ops) or layer.name)}</small>",
                 f"{found.width} {escape(phrase(found.axis))}",
                 f"<b>{found.faster_width}</b>",
                 format_seconds(found.time_s),
