@@ -6,6 +6,7 @@ from statistics import median
 
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement
+from edgewright.timing.fit import SHORTEST_S
 
 
 @dataclass(frozen=True)
@@ -21,14 +22,17 @@ class Repeats:
 
 
 def repeats(measurements: Sequence[Measurement]) -> Repeats | None:
-    """What the layers say that were measured more than once, the first time against the last; None without any."""
+    """What the layers say that were measured more than once, the first time against the last; None without any.
+
+    Layers shorter than 5 us are left out, as they are from held-out errors.
+    """
     found: dict[LayerSpec, list[Measurement]] = {}
     for measurement in sorted(measurements, key=lambda m: m.started_s):
         found.setdefault(measurement.layer, []).append(measurement)
     changes = [
         same[-1].time_s / same[0].time_s - 1
         for same in found.values()
-        if len(same) > 1 and same[-1].started_s > same[0].started_s
+        if len(same) > 1 and same[0].time_s > SHORTEST_S and same[-1].started_s > same[0].started_s
     ]
     if not changes:
         return None
