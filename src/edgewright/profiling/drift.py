@@ -6,7 +6,7 @@ from statistics import median
 
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement
-from edgewright.timing.fit import SHORTEST_S
+from edgewright.timing.model import SHORTEST_S
 
 
 @dataclass(frozen=True)
