@@ -18,7 +18,8 @@ class Measurement:
     """One layer measured on a device: every sample in seconds, and whether they can be trusted.
 
     `peak_bytes` and `energy_j` are None where they were not measured; `batch` and `started_s` (seconds since the
-    epoch) tell which job of the campaign it came from.
+    epoch) tell which job of the campaign it came from. A layer that is not `alone` shared a model with the others of its
+    batch, as in a network: its weights were no longer in the caches.
     """
 
     layer: LayerSpec
@@ -27,6 +28,7 @@ class Measurement:
     peak_bytes: int | None = None
     energy_j: float | None = None
     stable: bool = True
+    alone: bool = True
     batch: str = ""
     started_s: float = 0.0
 
@@ -71,7 +73,8 @@ def drift(profile: Profile) -> dict[str, float]:
     batches = {m.batch for m in profile.measurements}
     times: dict[LayerSpec, dict[str, float]] = {}
     for measurement in profile.measurements:
-        times.setdefault(measurement.layer, {}).setdefault(measurement.batch, measurement.time_s)
+        if measurement.alone:
+            times.setdefault(measurement.layer, {}).setdefault(measurement.batch, measurement.time_s)
     ratios: dict[str, list[float]] = {}
     for found in times.values():
         if len(found) >= max(len(batches) / 2, 3):

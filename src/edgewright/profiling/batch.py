@@ -22,13 +22,16 @@ _TINY = LayerSpec("unary", ((1, 64),), ((1, 64),), variant="abs")
 
 @dataclass(frozen=True)
 class Circumstances:
-    """How layers are run: threads, optimization level of the runtime, the core (None: any), seconds for a batch."""
+    """How models are run: threads, optimization level of the runtime, the core (None: any), seconds for all rounds.
+
+    A round ends at the `precision` of its median, but not before `least` runs.
+    """
 
     threads: int = 1
     level: str = "all"
     cpu: int | None = None
-    limit_s: float = 0.3
-    rounds: int = 5
+    limit_s: float = 0.05
+    rounds: int = 3
     precision: float = 0.005
     least: int = 2
 
@@ -80,28 +83,56 @@ def measure(
     overheads: Overheads,
     name: str,
 ) -> list[Measurement]:
-    """Measurements of every layer that ran for the batch, reorders and the like included.
+    """Measurements of the layers, each in a model of its own, with the reorders and the like that came with it.
 
-    A batch that the runtime refuses or crashes on is halved until the layer at fault is alone; that one is left out.
-    Raises DeviceError where not even starting the harness works.
+    A layer that the runtime refuses or crashes on is left out. Raises DeviceError where not even starting the harness
+    works.
     """
-    started_s = time.time()
-    try:
-        with _model_file(runtime, layers) as model:
-            executed, _, warmup_runs = executed_layers(client, runtime, model, how, end_to_end=False)
-    except (RuntimeRefusedError, DeviceError):
-        if len(layers) == 1:
+    found: list[Measurement] = []
+    for layer in dict.fromkeys(layers):
+        try:
+            found += _measure_model(client, runtime, [layer], how, overheads, name)
+        except (RuntimeRefusedError, DeviceError):
             client.ask("about")
-            return []
-        half = len(layers) // 2
-        parts = (layers[:half], layers[half:])
-        return [m for part in parts for m in measure(client, runtime, part, how, overheads, name)]
+    return found
+
+
+def measure_together(
+    client: HarnessClient,
+    runtime: Runtime,
+    layers: Sequence[LayerSpec],
+    how: Circumstances,
+    overheads: Overheads,
+    name: str,
+) -> list[Measurement]:
+    """Measurements of the layers as branches of one model; none where the runtime refuses it.
+
+    Between two runs of a layer all the others run, as in a network.
+    """
+    try:
+        return _measure_model(client, runtime, list(dict.fromkeys(layers)), how, overheads, name)
+    except (RuntimeRefusedError, DeviceError):
+        client.ask("about")
+        return []
+
+
+def _measure_model(
+    client: HarnessClient,
+    runtime: Runtime,
+    layers: Sequence[LayerSpec],
+    how: Circumstances,
+    overheads: Overheads,
+    name: str,
+) -> list[Measurement]:
+    started_s = round(time.time(), 3)
+    with _model_file(runtime, layers) as model:
+        executed, _, warmup_runs = executed_layers(client, runtime, model, how, end_to_end=False)
     found = []
     for layer in executed:
         if layer.layer.kind == "reshape":  # what stands around the layers
             continue
         samples = tuple(round(max(s - overheads.node_s, _LEAST_S), 9) for s in layer.samples_s)
-        made = Measurement(layer.layer, samples, warmup_runs, batch=name, started_s=round(started_s, 3))
+        made = Measurement(layer.layer, samples, warmup_runs, alone=len(layers) == 1, batch=name, started_s=started_s)
         half_width_s = made.spread * made.median_s
         found.append(replace(made, stable=half_width_s < STABLE_SPREAD * made.median_s + _CLOCK_S))
     return found

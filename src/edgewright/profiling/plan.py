@@ -14,6 +14,7 @@ from edgewright.profiling.sampling import Random, pick
 
 _BATCH_LAYERS, _BATCH_WORK = 24, 2e9
 _ANCHORS_EVERY, _RETRIES_AT = 20, 10
+_TOGETHER_EVERY, _TOGETHER_AT = 7, 4
 _ADAPTED = 0.3
 _SKETCHED, _FEWEST_SKETCHED, _SKETCH_LEAVES = 300, 60, 6
 _ANCHOR_SEED = 4711
@@ -35,9 +36,16 @@ FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
 SENTINELS = (
     LayerSpec("conv", ((1, 64, 28, 28),), ((1, 64, 28, 28),), Window((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)))),
     LayerSpec("unary", ((1, 300_000),), ((1, 300_000),), variant="relu"),
-    LayerSpec("fully_connected", ((1, 1024),), ((1, 1024),)),
 )
 """Layers that stand in every batch: by them the machine's drift from batch to batch is told and taken off."""
+
+_COMMON: Mapping[str, float] = MappingProxyType(
+    {
+        "conv": 8, "depthwise_conv": 3, "fully_connected": 0.5, "max_pool": 0.5, "average_pool": 0.5, "binary": 1,
+        "unary": 1, "concat": 1,
+    }
+)  # fmt: skip
+"""What networks of convolutions consist of: layers that are also measured together."""
 
 
 class Plan(Protocol):
@@ -49,6 +57,9 @@ class Plan(Protocol):
     def batch(self, number: int, measured: Sequence[Measurement]) -> list[LayerSpec]:
         """The layers of a batch; depends on the arguments alone, so that a campaign can go on where it stopped."""
 
+    def together(self, number: int) -> bool:
+        """Whether the layers of a batch are also measured together, in one model."""
+
 
 @dataclass
 class GeneralPlan:
@@ -56,7 +67,7 @@ class GeneralPlan:
 
     Every twentieth batch holds the same anchors, so that drift and noise can be told; another one repeats layers
     whose samples spread too far. Every `adapt_every` batches a small model is learned, and a third of the draws after
-    it are neighbours of the layers that it predicts worst.
+    it are neighbours of the layers that it predicts worst. One batch in seven is also measured together.
     """
 
     seed: int = 0
@@ -76,7 +87,13 @@ class GeneralPlan:
             return again
         self._learn(number - number % self.adapt_every, own)
         random = np.random.default_rng((self.seed, number))
+        if self.together(number):
+            some = int(random.choice((4, 8, 16, 24)))
+            return _filled(lambda: draw(random, pick(random, _COMMON)))[:some]
         return _filled(lambda: self._draw(random))
+
+    def together(self, number: int) -> bool:
+        return number % _TOGETHER_EVERY == _TOGETHER_AT
 
     def _draw(self, random: Random) -> LayerSpec:
         if self._worst and random.random() < _ADAPTED:
@@ -102,6 +119,9 @@ class NetworkPlan:
         if number % 3 == 0:
             return self._own(number // 3)
         return _filled(lambda: neighbour(random, self.layers[int(random.integers(len(self.layers)))]))
+
+    def together(self, number: int) -> bool:
+        return number % 3 == 0
 
     def _own(self, turn: int) -> list[LayerSpec]:
         remaining = iter(self.layers)

@@ -12,7 +12,7 @@ from time import monotonic
 
 from edgewright.errors import StoreError
 from edgewright.profile import Measurement, Profile, dump_header, dump_measurement, load_profile
-from edgewright.profiling.batch import Circumstances, calibrate, measure
+from edgewright.profiling.batch import Circumstances, calibrate, measure, measure_together
 from edgewright.profiling.plan import SENTINELS, Plan, batch_number, plan_of
 from edgewright.runtimes.base import Runtime
 from edgewright.runtimes.client import HarnessClient
@@ -56,7 +56,10 @@ def campaign(
         layers = plan.batch(number, measured)
         if not layers:
             break
-        made = measure(client, runtime, [*SENTINELS, *layers], how, overheads, f"{plan.name}/{number}")
+        name = f"{plan.name}/{number}"
+        made = measure(client, runtime, [*SENTINELS, *layers], how, overheads, name)
+        if plan.together(number):
+            made += measure_together(client, runtime, layers, how, overheads, name)
         _append(path, "".join(f"{dump_measurement(m)}\n" for m in made))
         measured += made
         number += 1
