@@ -8,6 +8,8 @@ from edgewright.graph.types import Graph, Op, Shape, Tensor, Window
 
 _STEERED = frozenset({"slice", "pad", "resize", "expand", "reshape"})
 """Kinds whose later inputs decide the shape of the output: where they are computed, it is not known beforehand."""
+_MOST_KNOWN_ITEMS = 16
+"""Single numbers taken out of a tensor of unknown shape have a known one."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +58,7 @@ class Network:
             inputs = [name for name in op.inputs if name and not graph.tensors[name].is_constant]
             is_steered = op.kind in _STEERED and len(inputs) > 1
             if is_steered or not network.open_shapes.isdisjoint(inputs):
-                network.open_shapes.update(op.outputs)
+                network.open_shapes.update(n for n in op.outputs if n and graph.tensors[n].items > _MOST_KNOWN_ITEMS)
             network.add(Node(0, op.name, op.kind, op.variant, inputs, [n for n in op.outputs if n], op, op.window))
         return network
 

@@ -31,7 +31,7 @@ def events(network: Network, order: list[Node], reuse: bool, threads: int = 1) -
     plan = _Plan(network, order, reuse)
     for step, node in enumerate(order):
         for name in node.outputs:
-            if plan.kinds.get(name):
+            if plan.kinds.get(name) and network.tensors[name].size_bytes:
                 yield Event(step, name, padded_bytes(network.tensors[name]), plan.kinds[name])
         sizes = scratch_bytes(network, node, threads)
         for number, size in enumerate(sizes):
@@ -39,7 +39,8 @@ def events(network: Network, order: list[Node], reuse: bool, threads: int = 1) -
         for number in reversed(range(len(sizes))):
             yield Event(step, f"scratch {number}", 0, "scratch")
         for name in plan.released[step]:
-            yield Event(step, name, 0, "tensor")
+            if network.tensors[name].size_bytes:
+                yield Event(step, name, 0, "tensor")
 
 
 def padded_bytes(tensor: Tensor) -> int:

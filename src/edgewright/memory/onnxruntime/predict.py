@@ -20,7 +20,10 @@ Settings = Literal["default", "lean", "arena"]
 system at once. `arena`: only the arena on, with a first region of a chosen size."""
 
 _RUN_BYTES = {"default": 16 * 1024, "lean": 96 * 1024, "arena": 16 * 1024}
-"""What a run touches of the heap beside its tensors; more where small tensors lie there too."""
+_NODE_BYTES = 128
+"""What a run, and each node of it, touches of the heap beside tensors; more where small tensors lie there too."""
+_OPEN_MARGIN = 1 / 8
+"""Added to the buffer of a memory pattern where shapes are computed in the run: seen to be up to so much larger."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +74,14 @@ def predict_peak(
     one region of just the size needed. `open_inputs` are inputs whose
     file leaves other dimensions than the batch open: the runtime can't plan then for what follows from them.
     """
-    trials = _trials(executed(graph, block, open_inputs), settings, threads, orders)
+    network = executed(graph, block, open_inputs)
+    trials = _trials(network, settings, threads, orders)
     region = 0
     if settings == "arena":
         region = best_region([trial.events for trial in trials]) if arena_bytes is None else arena_bytes
-    taken, trial = max(((_resident(one, settings, region), one) for one in trials), key=lambda pair: pair[0])
-    resident = taken + _RUN_BYTES[settings]
+    margin = _OPEN_MARGIN if network.open_shapes else 0.0
+    taken, trial = max(((_resident(one, settings, region, margin), one) for one in trials), key=lambda pair: pair[0])
+    resident = taken + _RUN_BYTES[settings] + _NODE_BYTES * len(trial.names)
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
     timeline = _timeline(trial)
     live = max(timeline, default=0)
@@ -135,14 +140,15 @@ def _trials(network: Network, settings: Settings, threads: int, orders: int) -> 
     return list(found.values())
 
 
-def _resident(trial: _Trial, settings: Settings, region: int) -> int:
+def _resident(trial: _Trial, settings: Settings, region: int, margin: float) -> int:
     if settings == "lean":
         return mapped_peak(trial.events)
     if settings == "arena" and not region:
         return arena_peak(trial.events, runs=1, first_region_bytes=1 << 40).touched_bytes * 33 // 32
     if settings == "arena":
         return region_peak(trial.events, region)
-    return pattern_peak(trial.events).resident_bytes
+    first, both = arena_peak(trial.events, runs=1).resident_bytes, pattern_peak(trial.events).resident_bytes
+    return both + int(margin * (both - first))
 
 
 def _timeline(trial: _Trial) -> list[int]:

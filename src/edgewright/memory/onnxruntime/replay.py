@@ -10,6 +10,7 @@ MMAP_THRESHOLD_BYTES = 16 * 1024
 
 _HEADER_BYTES = 64
 _KEPT = "kept"
+_PATTERN_GRAIN = 256
 
 
 def live_bytes(events: Sequence[Event], cost: Callable[[int], int] = lambda size: size) -> Iterator[tuple[Event, int]]:
@@ -89,12 +90,13 @@ def packed(traced: Sequence[tuple[str, int]]) -> tuple[dict[str, int], int]:
     """Offsets and size of the buffer that `enable_mem_pattern` makes of a run; a size of 0 is a release.
 
     `MemPatternPlanner`: each allocation, in order, goes into the smallest gap that fits it among those that live, else
-    behind the last of them.
+    behind the last of them; sizes are rounded up to 256.
     """
     live: list[tuple[int, int, str]] = []
     offsets: dict[str, int] = {}
     peak = 0
-    for name, size in traced:
+    for name, wanted in traced:
+        size = -(-wanted // _PATTERN_GRAIN) * _PATTERN_GRAIN
         if size == 0:
             live = [one for one in live if one[2] != name]
             continue
