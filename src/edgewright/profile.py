@@ -18,8 +18,8 @@ class Measurement:
     """One layer measured on a device: every sample in seconds, and whether they can be trusted.
 
     `peak_bytes` and `energy_j` are None where they were not measured; `batch` and `started_s` (seconds since the
-    epoch) tell which job of the campaign it came from. A layer that is not `alone` shared a model with the others of its
-    batch, as in a network: its weights were no longer in the caches.
+    epoch) tell which job of the campaign it came from. A layer that is not `alone` shared a model with the others of
+    its batch, as in a network: its weights were no longer in the caches.
     """
 
     layer: LayerSpec

@@ -133,7 +133,7 @@ def explanation(
     can be saved, else of the slowest. Raises EdgewrightError for a layer that is not there.
     """
     layers = [part.layer for part in subject.parts]
-    predicted = [float(seconds) for seconds in model.predict(layers)]
+    predicted = [float(seconds) for seconds in model.predict_network(layers)]
     errors = rule_errors(model, layers)
     predicted_s = sum(predicted) + subject.run_overhead_s
     whole_s = predicted_s if subject.measured_s is None else subject.measured_s

@@ -12,6 +12,7 @@ from edgewright.graph.cost import is_plain
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Profile, drift
 from edgewright.timing.columns import tabulate
+from edgewright.timing.context import fit_context
 from edgewright.timing.growth import Growing, freeze, grow, prune
 from edgewright.timing.leaves import FLOOR_S, Design, make_design, robust_fit
 from edgewright.timing.model import ExecutionTimeModel, Fallbacks, FamilyTree, HeldOut, held_out_errors
@@ -46,9 +47,8 @@ def fit(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> ExecutionTi
         raise DataError(f"{profile.device}: no measurement to learn from")
     fallbacks = _fit_fallbacks(observed)
     families = {name: _fit_family(family, fallbacks, max_leaves, seed) for name, family in sorted(observed.items())}
-    return ExecutionTimeModel(
-        profile.device, profile.runtime, profile.runtime_version, profile.threads, profile.settings, families, fallbacks
-    )
+    about = (profile.device, profile.runtime, profile.runtime_version, profile.threads, profile.settings)
+    return ExecutionTimeModel(*about, families, fallbacks, fit_context(profile))
 
 
 def observations(profile: Profile) -> dict[str, Observations]:
@@ -59,6 +59,8 @@ def observations(profile: Profile) -> dict[str, Observations]:
     slowness = drift(profile)
     samples: dict[LayerSpec, list[tuple[bool, float]]] = {}
     for measurement in profile.measurements:
+        if not measurement.alone:
+            continue
         time_s = measurement.time_s / slowness[measurement.batch]
         samples.setdefault(measurement.layer, []).append((measurement.stable, time_s))
     families: dict[str, list[tuple[LayerSpec, float]]] = {}

@@ -1,13 +1,14 @@
 """ExecutionTimeModel: seconds of any layer on one device, from a tree for each family of layers."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from edgewright.graph.cost import is_plain
 from edgewright.graph.types import LayerSpec
 from edgewright.timing.columns import Table, tabulate
+from edgewright.timing.context import Context
 from edgewright.timing.tree import Leaf, Node, Seconds, predict_tree
 
 SHORTEST_S = 5e-6
@@ -71,9 +72,10 @@ class ExecutionTimeModel:
     settings: str
     families: Mapping[str, FamilyTree]
     fallbacks: Fallbacks
+    context: Context = field(default_factory=Context)
 
     def predict(self, layers: Sequence[LayerSpec]) -> Seconds:
-        """Seconds of each layer, none negative; 100,000 layers take less than a second."""
+        """Seconds of each layer by itself, none negative; 100,000 layers take less than a second."""
         predicted = np.empty(len(layers))
         rows: dict[tuple[str, str], list[int]] = {}
         for row, layer in enumerate(layers):
@@ -82,6 +84,10 @@ class ExecutionTimeModel:
             table = tabulate([layers[row] for row in same] if len(same) < len(layers) else layers)
             predicted[same] = self._predict_family(layers[same[0]].family, table)
         return predicted
+
+    def predict_network(self, layers: Sequence[LayerSpec]) -> Seconds:
+        """Seconds of each layer of a network, one after the other: alone, and what the network adds (`Context`)."""
+        return self.predict(layers) + self.context.added(layers)
 
     def unmeasured(self, layers: Iterable[LayerSpec]) -> tuple[str, ...]:
         """The families among the layers for which only a fallback answers."""

@@ -8,6 +8,7 @@ from edgewright.errors import StoreError
 from edgewright.graph.cost import form_of
 from edgewright.graph.types import KINDS
 from edgewright.timing.columns import DERIVED, NEEDS
+from edgewright.timing.context import Context
 from edgewright.timing.model import ExecutionTimeModel, Fallbacks, FamilyTree, HeldOut
 from edgewright.timing.splits import AtMost, Has, MultipleOf, Split
 from edgewright.timing.tree import Branch, Leaf, Node
@@ -28,6 +29,7 @@ def dump_model(model: ExecutionTimeModel) -> str:
         "threads": model.threads,
         "settings": model.settings,
         "families": {name: _family_to_dict(tree) for name, tree in model.families.items()},
+        "context": vars(model.context),
         "fallbacks": {"plain": _node_to_dict(model.fallbacks.plain), "any": _node_to_dict(model.fallbacks.any)},
     }
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
@@ -46,7 +48,10 @@ def load_model(text: str, source: str) -> ExecutionTimeModel:
         fallbacks = {name: _leaf_from_dict(document["fallbacks"][name], "fully_connected") for name in ("plain", "any")}
         texts = {name: _text(document[name]) for name in ("device", "runtime", "runtime_version", "settings")}
         threads = _whole(document["threads"])
-        return ExecutionTimeModel(**texts, threads=threads, families=families, fallbacks=Fallbacks(**fallbacks))
+        context = Context(**{name: _amount(value) for name, value in document.get("context", {}).items()})
+        return ExecutionTimeModel(
+            **texts, threads=threads, families=families, fallbacks=Fallbacks(**fallbacks), context=context
+        )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = f"no {error}" if isinstance(error, KeyError) else str(error)
         raise StoreError(f"{source}: {reason[:200]}") from error

@@ -1,0 +1,101 @@
+"""What a network adds to layers that were measured alone.
+
+Alone, a layer finds its weights and its code in the caches. In a network all the other layers have run since, and the
+weights come from further away once all of them together are more than the caches hold. How much that costs, and from
+how many bytes of weights on, is learned from batches that were measured both alone and together.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgewright.graph.cost import layer_bytes, layer_cost
+from edgewright.graph.types import ITEM_BITS, LayerSpec
+from edgewright.profile import Profile
+from edgewright.timing.tree import Seconds
+
+CAPACITIES = tuple(float(2**power) for power in range(16, 26))
+"""Bytes of weights, from 64 KiB to 32 MiB, that caches are tried to hold."""
+FEWEST = 60
+"""So many layers must have been measured both ways to say anything."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """Seconds that a layer takes longer in a network: for each byte of cold weights, each byte moved, each layer.
+
+    Weights are cold to the share that all weights of the network go beyond `capacity_bytes`, wholly at twice that.
+    """
+
+    weight_s: float = 0.0
+    moved_s: float = 0.0
+    layer_s: float = 0.0
+    capacity_bytes: float = 0.0
+
+    def added(self, layers: Sequence[LayerSpec]) -> Seconds:
+        """Seconds to add to each layer of a network of these layers."""
+        weights, moved = _bytes(layers)
+        rates = np.array([self.weight_s, self.moved_s, self.layer_s])
+        found: Seconds = _columns(weights, moved, cold_share(weights.sum(), self.capacity_bytes)) @ rates
+        return found
+
+
+def cold_share(weights_bytes: float, capacity_bytes: float) -> float:
+    """The share of a network's weights that its caches no longer hold when a layer runs again."""
+    if capacity_bytes <= 0:
+        return 1.0
+    return float(np.clip(weights_bytes / capacity_bytes - 1, 0, 1))
+
+
+def fit_context(profile: Profile) -> Context:
+    """The context of a device, by least squares on relative errors; nothing is added where too little was measured."""
+    batches: dict[str, dict[LayerSpec, float]] = defaultdict(dict)
+    alone: dict[str, dict[LayerSpec, float]] = defaultdict(dict)
+    for measurement in profile.measurements:
+        where = alone if measurement.alone else batches
+        where[measurement.batch][measurement.layer] = measurement.time_s
+    pairs = [_pairs(batch, alone[name]) for name, batch in batches.items()]
+    pairs = [pair for pair in pairs if pair[0]]
+    if sum(len(layers) for layers, _, _ in pairs) < FEWEST:
+        return Context()
+    fits = [(*_fit(pairs, capacity), capacity) for capacity in CAPACITIES]
+    rates, _, capacity = min(fits, key=lambda found: found[1])
+    return Context(*map(float, rates), capacity)
+
+
+Pairs = tuple[list[LayerSpec], Seconds, Seconds]
+
+
+def _pairs(batch: Mapping[LayerSpec, float], alone: Mapping[LayerSpec, float]) -> Pairs:
+    """The layers of one batch, and their seconds alone and together."""
+    layers = [layer for layer in batch if layer in alone]
+    return layers, np.array([alone[layer] for layer in layers]), np.array([batch[layer] for layer in layers])
+
+
+def _fit(pairs: Sequence[Pairs], capacity_bytes: float) -> tuple[NDArray[np.float64], float]:
+    from edgewright.timing.leaves import robust_fit
+
+    columns, longer, together = [], [], []
+    for layers, alone_s, together_s in pairs:
+        weights, moved = _bytes(layers)
+        columns.append(_columns(weights, moved, cold_share(weights.sum(), capacity_bytes)))
+        longer.append(together_s - alone_s)
+        together.append(together_s)
+    seconds = np.concatenate(together)
+    table = np.concatenate(columns) / seconds[:, None]
+    scale = np.maximum(table.max(axis=0), 1e-30)
+    weights, loss = robust_fit(table / scale, np.concatenate(longer) / seconds)
+    return weights / scale, loss
+
+
+def _columns(weights: Seconds, moved: Seconds, share: float) -> NDArray[np.float64]:
+    return np.stack([weights * share, moved, np.ones(len(weights))], axis=1)
+
+
+def _bytes(layers: Sequence[LayerSpec]) -> tuple[Seconds, Seconds]:
+    """Bytes of weights, and of activations read and written, of each layer."""
+    weights = np.array([layer_cost(layer).parameter_items * ITEM_BITS.get(layer.dtype, 32) / 8 for layer in layers])
+    return weights, np.array([float(layer_bytes(layer)) for layer in layers]) - weights
