@@ -5,6 +5,7 @@ it, 8 bytes for every 256 of the region.
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Iterable
 
 _GRAIN = 256
 _FIRST_REGION = 1 << 20
@@ -28,10 +29,30 @@ class Arena:
         self.touched: list[tuple[int, int]] = []
         self.touched_bytes = 0
         self.table_bytes = 0
+        self.loaded = (0, 0)
+        self.kept: frozenset[str] = frozenset()
 
     @property
     def resident_bytes(self) -> int:
-        return self.touched_bytes + self.table_bytes
+        """Bytes that became resident since loading."""
+        return self.written_bytes + self.table_bytes - self.loaded[1]
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes that were written for the first time since loading."""
+        return self.touched_bytes - self.loaded[0]
+
+    def keep(self, sizes_bytes: Iterable[int]) -> None:
+        """Allocates what stays from loading on."""
+        for number, size in enumerate(sizes_bytes):
+            self.allocate(f"kept {number}", size)
+        self.kept = frozenset(self.used)
+        self.loaded = (self.touched_bytes, self.table_bytes)
+
+    def end_run(self) -> None:
+        """Releases what a run left to the caller."""
+        for name in self.used.keys() - self.kept:
+            self.release(name)
 
     def allocate(self, name: str, size_bytes: int, is_written: bool = True) -> int:
         """`BFCArena::AllocateRawInternal`: the smallest free chunk that fits, at the lowest address; its address."""

@@ -35,6 +35,14 @@ def writes_over(node: Node) -> str:
     return node.inputs[0] if (is_unary or is_soft or node.kind == "cast") and node.inputs else ""
 
 
+def kept_bytes(network: Network, node: Node) -> int:
+    """What a kernel keeps in the arena from loading on: transposed convolutions, their weights in another order."""
+    if node.kind != "transposed_conv" or len(node.op.inputs) < 2:
+        return 0
+    weights = network.tensors[node.op.inputs[1]]
+    return weights.size_bytes if weights.is_constant and weights.dtype == "float32" else 0
+
+
 def scratch_bytes(network: Network, node: Node, threads: int = 1) -> tuple[int, ...]:
     """Working buffers of a kernel, all live at once while it runs."""
     if node.blocked or not node.outputs or not node.inputs:

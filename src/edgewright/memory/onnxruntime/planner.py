@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgewright.graph.types import ITEM_BITS, Tensor
-from edgewright.memory.onnxruntime.kernels import scratch_bytes, view_of, writes_over
+from edgewright.memory.onnxruntime.kernels import kept_bytes, scratch_bytes, view_of, writes_over
 from edgewright.memory.onnxruntime.network import Network, Node
 
 _ALIGNMENT = 64
@@ -23,11 +23,17 @@ class Event:
     step: int
     name: str
     size_bytes: int
-    kind: Literal["tensor", "output", "scratch"]
+    kind: Literal["tensor", "output", "scratch", "kept"]
 
 
 def events(network: Network, order: list[Node], reuse: bool, threads: int = 1) -> Iterator[Event]:
-    """What one run allocates and releases; outputs of the network are released after it, by the caller."""
+    """What kernels keep from loading on (`kept`), then what one run allocates and releases.
+
+    Outputs of the network are released after the run, by the caller.
+    """
+    for node in sorted(order, key=lambda one: one.index):
+        if size := kept_bytes(network, node):
+            yield Event(0, f"kept {node.index}", _padded(size), "kept")
     plan = _Plan(network, order, reuse)
     for step, node in enumerate(order):
         for name in node.outputs:

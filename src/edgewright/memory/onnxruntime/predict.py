@@ -144,7 +144,8 @@ def _resident(trial: _Trial, settings: Settings, region: int, margin: float) -> 
     if settings == "lean":
         return mapped_peak(trial.events)
     if settings == "arena" and not region:
-        return arena_peak(trial.events, runs=1, first_region_bytes=1 << 40).touched_bytes * 33 // 32
+        arena = arena_peak(trial.events, 1 << 40, runs=1)
+        return arena.written_bytes + arena.touched_bytes // 32
     if settings == "arena":
         return region_peak(trial.events, region)
     first, both = arena_peak(trial.events, runs=1).resident_bytes, pattern_peak(trial.events).resident_bytes
@@ -174,7 +175,7 @@ def _held(trial: _Trial, peak: int) -> dict[str, int]:
     for event, total in live_bytes(trial.events):
         if event.name in sizes:
             held[sizes[event.name].kind] -= sizes.pop(event.name).size_bytes
-        if event.size_bytes:
+        if event.size_bytes and event.kind != "kept":
             sizes[event.name] = event
             held[event.kind] += event.size_bytes
         if total == peak:

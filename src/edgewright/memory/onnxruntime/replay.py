@@ -9,7 +9,6 @@ MMAP_THRESHOLD_BYTES = 16 * 1024
 """Blocks of at least so much are mapped by themselves in the lean settings, and given back when they are freed."""
 
 _HEADER_BYTES = 64
-_KEPT = "kept"
 _PATTERN_GRAIN = 256
 
 
@@ -19,7 +18,7 @@ def live_bytes(events: Sequence[Event], cost: Callable[[int], int] = lambda size
     total = 0
     for event in events:
         total -= live.pop(event.name, 0)
-        if event.size_bytes:
+        if event.size_bytes and event.kind != "kept":
             live[event.name] = cost(event.size_bytes)
             total += live[event.name]
         yield event, total
@@ -37,23 +36,20 @@ def mapped_peak(events: Sequence[Event]) -> int:
 
 
 def arena_peak(
-    events: Sequence[Event], first_region_bytes: int | None = None, runs: int = 2, kept_bytes: int = 0
+    events: Sequence[Event], first_region_bytes: int | None = None, runs: int = 2, spared_bytes: int = 0
 ) -> Arena:
     """The arena after some runs; its first region has the given size, or the one of the default settings.
 
-    `kept_bytes` are what kernels hold in it from loading on.
+    `spared_bytes` of it are taken from loading on, beside what the events say of that.
     """
     arena = Arena() if first_region_bytes is None else Arena(first_region_bytes)
-    if kept_bytes:
-        arena.allocate(_KEPT, kept_bytes)
+    spared = [spared_bytes] if spared_bytes else []
+    arena.keep([*(event.size_bytes for event in events if event.kind == "kept"), *spared])
     for _ in range(runs):
         for event in events:
-            if event.size_bytes:
-                arena.allocate(event.name, event.size_bytes)
-            else:
-                arena.release(event.name)
-        for name in arena.used.keys() - {_KEPT}:
-            arena.release(name)
+            if event.kind != "kept":
+                _replay(arena, event)
+        arena.end_run()
     return arena
 
 
@@ -62,7 +58,8 @@ def region_peak(events: Sequence[Event], first_region_bytes: int) -> int:
 
     Kernels of some networks keep a little in the arena from loading on, which may just spoil a region that fits.
     """
-    return max(arena_peak(events, first_region_bytes, kept_bytes=kept).resident_bytes for kept in (0, 1024, 16 * 1024))
+    arenas = [arena_peak(events, first_region_bytes, spared_bytes=spared) for spared in (0, 1024, 16 * 1024)]
+    return max(arena.resident_bytes for arena in arenas)
 
 
 def pattern_peak(events: Sequence[Event]) -> Arena:
@@ -79,11 +76,16 @@ def pattern_peak(events: Sequence[Event]) -> Arena:
         if event.kind == "tensor":
             start = base + offsets[event.name]
             arena.touch(start, start + event.size_bytes)
-        elif event.size_bytes:
-            arena.allocate(event.name, event.size_bytes)
-        else:
-            arena.release(event.name)
+        elif event.kind != "kept":
+            _replay(arena, event)
     return arena
+
+
+def _replay(arena: Arena, event: Event) -> None:
+    if event.size_bytes:
+        arena.allocate(event.name, event.size_bytes)
+    else:
+        arena.release(event.name)
 
 
 def packed(traced: Sequence[tuple[str, int]]) -> tuple[dict[str, int], int]:
