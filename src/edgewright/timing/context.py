@@ -63,7 +63,8 @@ def fit_context(profile: Profile) -> Context:
         return Context()
     fits = [(*_fit(pairs, capacity), capacity) for capacity in CAPACITIES]
     rates, _, capacity = min(fits, key=lambda found: found[1])
-    return Context(*map(float, rates), capacity)
+    weight_s, moved_s, layer_s = map(float, rates)
+    return Context(weight_s, moved_s, layer_s, capacity)
 
 
 Pairs = tuple[list[LayerSpec], Seconds, Seconds]
