@@ -11,7 +11,7 @@ from edgewright.profiling.sampling import Draw, Random, log_uniform, width, wind
 
 DRAWS: Mapping[str, Draw] = MappingProxyType({**windowed.DRAWS, **elementwise.DRAWS})
 
-MOST_WORK = 8e8
+MOST_WORK = 5e8
 MOST_ITEMS = 4e6
 _MACS_AN_ITEM = 10
 _PATIENCE = 2000

@@ -152,10 +152,7 @@ def _cast(random: Random) -> LayerSpec:
 
 
 def _reorder(random: Random) -> LayerSpec:
-    """The runtime's own changes of layout come with other layers; these are its ops on blocks of depth."""
-    if random.random() < 0.6:
-        shape = (1, width(random, 8), side(random), side(random))
-        return LayerSpec("reorder", (shape,), (shape,), variant="to_blocked")
+    """Depth to space and back; the runtime's own changes of layout come with other layers."""
     block, channels, height, across = 2, width(random, 1, 256), side(random, 2), side(random, 2)
     deep, wide = (1, channels * block**2, height, across), (1, channels, height * block, across * block)
     if random.random() < 0.5:

@@ -21,11 +21,11 @@ _ANCHOR_SEED = 4711
 
 FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "conv": 36, "depthwise_conv": 15, "fully_connected": 8, "transposed_conv": 4, "matmul": 4,
-        "max_pool": 4, "average_pool": 4, "global_pool": 2, "gru": 3, "lstm": 3, "rnn": 3,
-        "unary": 6, "binary": 7, "normalization": 4, "softmax": 2, "reduction": 4, "resize": 2,
-        "concat": 3, "split": 2, "slice": 3, "pad": 3, "transpose": 3, "gather": 2, "expand": 2, "cast": 1.5,
-        "reorder": 3,
+        "conv": 40, "depthwise_conv": 18, "fully_connected": 11, "transposed_conv": 4, "matmul": 4,
+        "max_pool": 3, "average_pool": 3, "global_pool": 2, "gru": 3, "lstm": 3, "rnn": 3,
+        "unary": 8, "binary": 6, "normalization": 4, "softmax": 2, "reduction": 4, "resize": 2,
+        "concat": 3, "split": 2, "slice": 2, "pad": 3, "transpose": 3, "gather": 2, "expand": 2, "cast": 1.5,
+        "reorder": 1,
         "conv_int8": 6, "depthwise_conv_int8": 4, "fully_connected_int8": 3, "max_pool_int8": 2,
         "average_pool_int8": 2, "global_pool_int8": 1, "unary_int8": 1, "binary_int8": 2, "concat_int8": 2,
         "quantize_int8": 1, "dequantize_int8": 1,

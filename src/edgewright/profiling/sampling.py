@@ -46,8 +46,9 @@ def width(random: Random, low: int = 1, high: int = 1024) -> int:
 
 def side(random: Random, low: int = 1, high: int = 224) -> int:
     """The side of a map: three in four are sides that networks have."""
-    if random.random() < 0.75:
-        return int(random.choice([s for s in _SIDES if low <= s <= high]))
+    usual = [s for s in _SIDES if low <= s <= high]
+    if usual and random.random() < 0.75:
+        return int(random.choice(usual))
     return round(log_uniform(random, low, high))
 
 

@@ -20,21 +20,19 @@ _ACTIVATIONS: Mapping[tuple[str, ...], float] = MappingProxyType(
 
 
 def _batch(random: Random) -> int:
-    return 1 if random.random() < 0.96 else int(random.choice((2, 3, 4, 8)))
+    return 1 if random.random() < 0.97 else int(random.choice((2, 3, 4, 8)))
 
 
 def _convolution(random: Random) -> LayerSpec | None:
     flat = random.random() < 0.06
     seen = window(random, _LINES if flat else _KERNELS, _STRIDES)
-    channels = pick(random, {1: 0.03, 2: 0.01, 3: 0.06, 4: 0.01, 0: 0.89}) or width(random)
-    made = width(random)
+    channels = pick(random, {1: 0.03, 3: 0.06, 4: 0.01, 0: 0.9}) or width(random, 8)
+    made = width(random, 1, 8) if random.random() < 0.05 else width(random, 8)
     groups = 1
-    if random.random() < 0.1:
+    if random.random() < 0.05:
         groups = int(random.choice((2, 3, 4, 8, 16, 32)))
-        channels, made = groups * width(random, 1, 64), groups * width(random, 1, 64)
-        if channels == groups:
-            return None
-    given = _map(random, flat)
+        channels, made = groups * width(random, 4, 64), groups * width(random, 4, 64)
+    given = _map(random, seen)
     out = windowed_output(given, seen)
     if out is None:
         return None
@@ -44,19 +42,11 @@ def _convolution(random: Random) -> LayerSpec | None:
 
 def _depthwise(random: Random) -> LayerSpec | None:
     flat = random.random() < 0.04
-    kernels: Mapping[Shape, float] = {
-        (3, 3): 0.6,
-        (5, 5): 0.2,
-        (7, 7): 0.08,
-        (1, 1): 0.06,
-        (2, 2): 0.02,
-        (1, 5): 0.02,
-        (5, 1): 0.02,
-    }
+    kernels: Mapping[Shape, float] = {(3, 3): 0.66, (5, 5): 0.22, (7, 7): 0.08, (1, 5): 0.02, (5, 1): 0.02}
     seen = window(random, _LINES if flat else kernels, {1: 0.68, 2: 0.32})
-    channels = width(random, 2)
+    channels = width(random, 8)
     multiplier = 1 if random.random() < 0.97 else int(random.choice((2, 4)))
-    given = _map(random, flat)
+    given = _map(random, seen)
     out = windowed_output(given, seen)
     if out is None:
         return None
@@ -70,7 +60,7 @@ def _transposed(random: Random) -> LayerSpec | None:
     stride = pick(random, {1: 0.15, 2: 0.8, 4: 0.05})
     pad = max((kernel[0] - stride) // 2, 0)
     seen = Window(kernel, (stride, stride), (1, 1), ((pad, pad), (pad, pad)))
-    given = _map(random, False)
+    given = _map(random, seen)
     out = tuple((i - 1) * stride + kernel[0] - 2 * pad for i in given)
     channels, made = width(random, 1, 512), width(random, 1, 512)
     if min(out) < 1:
@@ -78,11 +68,13 @@ def _transposed(random: Random) -> LayerSpec | None:
     return LayerSpec("transposed_conv", ((1, channels, *given),), ((1, made, *out),), seen)
 
 
-def _map(random: Random, flat: bool) -> Shape:
-    if flat:
-        return (round(log_uniform(random, 4, 4096)),)
-    height = side(random)
-    return (height, height if random.random() < 0.85 else side(random))
+def _map(random: Random, seen: Window) -> Shape:
+    """The sides of a map that holds at least one window: square mostly."""
+    if len(seen.kernel) == 1:
+        return (round(log_uniform(random, max(seen.extent[0], 8), 4096)),)
+    low = max(seen.extent)
+    height = side(random, low)
+    return (height, height if random.random() < 0.88 else side(random, low))
 
 
 def _fully_connected(random: Random) -> LayerSpec:
@@ -104,7 +96,7 @@ def _pool(kind: str) -> Draw:
         seen = Window(seen.kernel, seen.stride, (1, 1), tuple((p // 2, p // 2) for p in seen.kernel))
         if random.random() < 0.5:
             seen = Window(seen.kernel, seen.stride, (1, 1), ((0, 0), (0, 0)))
-        given, channels = _map(random, False), width(random)
+        given, channels = _map(random, seen), width(random, 8)
         out = windowed_output(given, seen)
         return None if out is None else LayerSpec(kind, ((1, channels, *given),), ((1, channels, *out),), seen)
 
@@ -112,7 +104,8 @@ def _pool(kind: str) -> Draw:
 
 
 def _global_pool(random: Random) -> LayerSpec:
-    given, channels = _map(random, False), width(random)
+    height, channels = side(random), width(random, 8)
+    given = (height, height)
     variant = pick(random, {"average": 0.8, "max": 0.2})
     return LayerSpec("global_pool", ((1, channels, *given),), ((1, channels, 1, 1),), variant=variant)
 

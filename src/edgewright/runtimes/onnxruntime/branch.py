@@ -1,6 +1,7 @@
 """The nodes of one branch of the model that measures layers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -22,11 +23,12 @@ class Branch:
         self.index = index
         self.nodes: list[onnx.NodeProto] = []
         self.sources_items = 0
+        self._prefix = ""
 
     def node(self, op: str, inputs: Sequence[str], output: str = "", domain: str = "", **attributes: Any) -> str:
         """Adds a node and returns its output's name, made up where none is given."""
-        output = output or f"t{len(self.nodes)}_{self.index}"
-        name = f"n{len(self.nodes)}_{self.index}"
+        output = output or f"{self._prefix}t{len(self.nodes)}_{self.index}"
+        name = f"{self._prefix}n{len(self.nodes)}_{self.index}"
         self.nodes.append(helper.make_node(op, inputs, [output], name=name, domain=domain, **attributes))
         return output
 
@@ -52,16 +54,21 @@ class Branch:
     def scalar(self, dtype: str, value: float) -> str:
         return self.node("Constant", [], value=helper.make_tensor("v", _DTYPES[dtype], [], [value]))
 
-    def activation(self, shape: Shape, dtype: str = "float32") -> str:
-        """Data of that shape, cut out of the shared input a little further on for every branch.
+    def activation(self, shape: Shape, dtype: str = "float32", signed: bool = False) -> str:
+        """Data of that shape, cut out of the shared input a little further on for every branch; `signed`: around zero.
 
         The nodes that make it are named as sources, so that they are told from the layer.
         """
-        first = len(self.nodes)
-        value = self._sourced(shape, dtype)
-        for node in self.nodes[first:]:
-            node.name = f"{SOURCE}_{node.name}"
-        return value
+        with self.sources():
+            value = self._sourced(shape, dtype)
+            return self.node("Sub", [value, self.scalar(dtype, 0.5)]) if signed else value
+
+    @contextmanager
+    def sources(self) -> Iterator[None]:
+        """What is added meanwhile is no part of the layer; nodes and tensors are named accordingly."""
+        before, self._prefix = self._prefix, f"{SOURCE}_"
+        yield
+        self._prefix = before
 
     def _sourced(self, shape: Shape, dtype: str) -> str:
         begin = self.index * 16 + len(self.nodes)

@@ -52,7 +52,8 @@ def _finish(branch: Branch, layer: LayerSpec, output: str) -> None:
         if layer.window is not None:  # a blocked layout folds the sum only where both sides are blocked
             channels = layer.output[1]
             ones = (1,) * (len(layer.output) - 2)
-            other = branch.node("Conv", [other, branch.constant((channels, 1, *ones))], group=channels)
+            with branch.sources():
+                other = branch.node("Conv", [other, branch.constant((channels, 1, *ones))], group=channels)
         output = branch.node("Add", [output, other])
     if last and last != "add":
         output = activate(branch, last, output)

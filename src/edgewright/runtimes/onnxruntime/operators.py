@@ -94,8 +94,13 @@ def _global_pool(branch: Branch, layer: LayerSpec) -> str:
     return branch.node(op, [branch.activation(layer.input)])
 
 
+_POSITIVE = frozenset({"sqrt", "log", "pow", "reciprocal"})
+
+
 def _unary(branch: Branch, layer: LayerSpec) -> str:
-    return activate(branch, layer.variant, branch.activation(layer.input))
+    """Where the sign decides, both signs are met, as in networks: a branch that is always taken alike costs less."""
+    signed = layer.variant not in _POSITIVE
+    return activate(branch, layer.variant, branch.activation(layer.input, signed=signed))
 
 
 def _binary(branch: Branch, layer: LayerSpec) -> str:
@@ -104,7 +109,7 @@ def _binary(branch: Branch, layer: LayerSpec) -> str:
         mask = branch.node("Greater", [condition, branch.scalar("float32", 0.5)])
         return branch.node("Where", [mask, *values])
     if layer.variant == "prelu":
-        return branch.node("PRelu", [branch.activation(layer.input), branch.constant(layer.inputs[1])])
+        return branch.node("PRelu", [branch.activation(layer.input, signed=True), branch.constant(layer.inputs[1])])
     return branch.node(_camel(layer.variant), [branch.activation(shape) for shape in layer.inputs])
 
 
@@ -171,7 +176,8 @@ def _reorder(branch: Branch, layer: LayerSpec) -> str:
     # Layouts are the runtime's own doing: a convolution of one tap makes it reorder before and behind.
     channels = layer.input[1]
     ones = (1,) * (len(layer.input) - 2)
-    return branch.node("Conv", [data, branch.constant((channels, 1, *ones))], group=channels)
+    with branch.sources():
+        return branch.node("Conv", [data, branch.constant((channels, 1, *ones))], group=channels)
 
 
 def _concat(branch: Branch, layer: LayerSpec) -> str:
