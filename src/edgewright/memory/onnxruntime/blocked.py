@@ -24,12 +24,17 @@ def to_blocks(network: Network, block: int) -> None:
 
 @dataclass
 class _Blocked:
-    """A tensor that is made in blocks: by whom, under which name, and how many uses of the plain form are left."""
+    """A tensor that is made in blocks: by whom, under which name, and how many uses of the plain form are left.
+
+    `space` tells for each spatial axis whose size it has, and how often that was halved: what the runtime goes by where
+    it does not know the sizes.
+    """
 
     maker: Node
     name: str
     uses: int
     left: int
+    space: tuple[tuple[str, int], ...]
 
 
 class Blocking:
@@ -107,9 +112,9 @@ class Blocking:
         is_sum = node.variant in {"add", "sum"}
         if not (is_sum or node.variant == "mul") or len({shape[1] for shape in shapes}) > 1:
             return
-        if len(set(shapes)) > 1 or not self.network.open_shapes.isdisjoint(node.inputs):
+        if len(set(shapes)) > 1 or not self.are_equal(node):
             if is_sum:
-                self.keep(node)
+                self.reshaped_sum(node)
             return
         sources = [self.made[name] for name in node.inputs]
         if is_sum and len(sources) == 2 and sources[0] is not sources[1]:
@@ -119,6 +124,32 @@ class Blocking:
                     self.fold(node, source, other)
                     return
         self.keep(node)
+
+    def are_equal(self, node: Node) -> bool:
+        """Whether the runtime can tell that the operands have the same shape."""
+        is_open = not self.network.open_shapes.isdisjoint(node.inputs)
+        return not is_open or len({self.made[name].space for name in node.inputs}) == 1
+
+    def reshaped_sum(self, node: Node) -> None:
+        """A sum of shapes that are not known to be equal sees the blocks as an axis of their own."""
+        network, made = self.network, node.outputs[0]
+        views = []
+        for name in list(node.inputs):
+            source = self.take(name)
+            view = network.reshaped(source, f"{source}:view for {made}", network.shape(source))
+            self.reshape(node, source, view)
+            views.append(view)
+        network.reread(node, views)
+        blocked = self.blocked_tensor(made)
+        joined = network.reshaped(blocked, f"{blocked}:view", network.shape(blocked))
+        uses = network.uses(made)
+        network.remake(node, [joined])
+        self.made[made] = _Blocked(self.reshape(node, joined, blocked), blocked, uses, uses, _own_space(made))
+
+    def reshape(self, near: Node, source: str, target: str) -> Node:
+        return self.network.add(
+            replace(near, name=f"{target} reshape", kind="reshape", variant="", inputs=[source], outputs=[target])
+        )
 
     def concat(self, node: Node) -> None:
         if node.op.attributes.get("axis") == 1 and not any(self.channels(name) % self.block for name in node.inputs):
@@ -159,18 +190,20 @@ class Blocking:
         if other is not None:
             maker.addend = other.name
             network.reread(maker, [*maker.inputs, other.name])
-        self.made[node.outputs[0]] = _Blocked(maker, source.name, uses, uses)
+        self.made[node.outputs[0]] = _Blocked(maker, source.name, uses, uses, source.space)
 
     def keep(self, node: Node) -> None:
         """The op stays as it is, on blocks."""
+        space = self.made[node.inputs[0]].space
         self.network.reread(node, [self.take(name) for name in list(node.inputs)])
-        self.make_blocked(node)
+        self.make_blocked(node, space)
 
     def replace(self, node: Node, inputs: list[str], takes_plain: bool = False) -> None:
         """The op is made anew for blocks; what it reads is reordered where it is not in blocks yet."""
         network = self.network
         network.renumber(node)
         plain = [name for name in inputs if name not in self.made]
+        space = self.space_behind(node)
         taken = list(inputs) if takes_plain else [self.take(name) for name in inputs]
         network.reread(node, taken)
         if not takes_plain:
@@ -178,7 +211,7 @@ class Blocking:
                 if name not in self.reordered:
                     self.reordered[name] = self.reorder(name, self.blocked_tensor(name), "to_blocked", node)
         node.blocked = True
-        self.make_blocked(node)
+        self.make_blocked(node, space)
 
     def take(self, name: str) -> str:
         """The blocked form of a tensor; one use of the plain form less."""
@@ -187,12 +220,28 @@ class Blocking:
         self.made[name].left -= 1
         return self.made[name].name
 
-    def make_blocked(self, node: Node) -> None:
+    def space_behind(self, node: Node) -> tuple[tuple[str, int], ...]:
+        """The spatial axes behind a window (`ConvPoolShapeInference`)."""
+        own = _own_space(node.outputs[0])
+        source = self.made.get(node.inputs[0])
+        if source is None or node.kind == "resize":
+            return own
+        if node.window is None:
+            return own if node.kind == "global_pool" else source.space
+        found = []
+        window = node.window
+        columns = (window.kernel, window.stride, window.dilation, window.padding, source.space, own)
+        for kernel, stride, dilation, (before, after), (origin, halved), mine in zip(*columns, strict=True):
+            keeps = dilation == 1 and stride in {1, 2} and before + after + 1 == kernel
+            found.append((origin, halved + stride - 1) if keeps else mine)
+        return tuple(found)
+
+    def make_blocked(self, node: Node, space: tuple[tuple[str, int], ...]) -> None:
         name = node.outputs[0]
         uses = self.network.uses(name)
         blocked = self.blocked_tensor(name)
         self.network.remake(node, [blocked])
-        self.made[name] = _Blocked(node, blocked, uses, uses)
+        self.made[name] = _Blocked(node, blocked, uses, uses, space)
 
     def reorder(self, source: str, target: str, variant: str, near: Node) -> str:
         node = replace(near, name=f"{target} {variant}", kind="reorder", variant=variant, inputs=[source],
@@ -210,3 +259,7 @@ class Blocking:
     def channels(self, name: str) -> int:
         shape = self.network.shape(name)
         return shape[1] if prod(shape) else 0
+
+
+def _own_space(name: str) -> tuple[tuple[str, int], ...]:
+    return ((f"{name} rows", 0), (f"{name} columns", 0))

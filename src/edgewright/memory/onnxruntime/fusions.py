@@ -52,6 +52,27 @@ def merge_equal(network: Network) -> None:
             network.reread(reader, [renamed.get(name, name) for name in reader.inputs])
 
 
+def merge_slices(network: Network) -> None:
+    """Slices that together are all of a tensor, cut along one axis, become one Split, which makes them all at once."""
+    for name in [name for name, readers in network.readers.items() if len(readers) > 1]:
+        if name in network.open_shapes:
+            continue
+        cuts: dict[int, list[Node]] = {}
+        for reader in network.readers[name]:
+            axes, steps = reader.op.attributes.get("axes", ()), reader.op.attributes.get("steps", ())
+            if reader.kind == "slice" and len(axes) == 1 and tuple(steps) == (1,) and reader.inputs == [name]:
+                cuts.setdefault(axes[0], []).append(reader)
+        for axis, nodes in cuts.items():
+            nodes.sort(key=lambda node: int(node.op.attributes["starts"][0]))
+            edges = [0, *(int(node.op.attributes["ends"][0]) for node in nodes)]
+            starts = [int(node.op.attributes["starts"][0]) for node in nodes]
+            if len(nodes) > 1 and starts == edges[:-1] and edges[-1] == network.shape(name)[axis]:
+                for node in nodes:
+                    network.remove(node)
+                outputs = [node.outputs[0] for node in nodes]
+                network.add(replace(nodes[0], kind="split", inputs=[name], outputs=outputs))
+
+
 def fold_activations(network: Network) -> None:
     """The second level of the optimizer: what it fuses gets a new number, in the order of execution."""
     for node in network.order():

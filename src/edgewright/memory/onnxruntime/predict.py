@@ -8,8 +8,14 @@ from typing import Literal
 from edgewright.graph.types import Graph
 from edgewright.memory.onnxruntime.arena import PAGE
 from edgewright.memory.onnxruntime.blocked import to_blocks
-from edgewright.memory.onnxruntime.fusions import expand_functions, fold_activations, fold_constants, merge_equal
-from edgewright.memory.onnxruntime.fusions import fold_plain_additions as fold_additions
+from edgewright.memory.onnxruntime.fusions import (
+    expand_functions,
+    fold_activations,
+    fold_constants,
+    fold_plain_additions,
+    merge_equal,
+    merge_slices,
+)
 from edgewright.memory.onnxruntime.network import Network
 from edgewright.memory.onnxruntime.planner import Event, events
 from edgewright.memory.onnxruntime.quantized import fold_quantization, to_channels_last
@@ -108,12 +114,13 @@ def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Net
     fold_quantization(network)
     fold_constants(network)
     merge_equal(network)
+    merge_slices(network)
     fold_activations(network)
     to_channels_last(network)
     if block > 1:
         to_blocks(network, block)
     expand_functions(network)
-    fold_additions(network)
+    fold_plain_additions(network)
     return network
 
 
