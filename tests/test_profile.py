@@ -1,0 +1,79 @@
+"""The profile's file format, and the drift that repeated layers tell."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgewright.errors import StoreError
+from edgewright.profile import (
+    Measurement,
+    Profile,
+    drift,
+    dump_profile,
+    layer_from_dict,
+    layer_to_dict,
+    load_profile,
+)
+from edgewright.profiling.draws import DRAWS, draw
+from edgewright.profiling.plan import SENTINELS
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**31), family=st.sampled_from(sorted(DRAWS)))
+def test_layers_survive_the_round_trip(seed: int, family: str) -> None:
+    layer = draw(np.random.default_rng(seed), family)
+    assert layer_from_dict(layer_to_dict(layer)) == layer
+
+
+def test_profiles_survive_the_round_trip() -> None:
+    random = np.random.default_rng(0)
+    measurements = tuple(
+        Measurement(draw(random, family), (1e-5, 1.5e-5), 3, None, 0.5, False, False, f"p/{i}", 12.5)
+        for i, family in enumerate(DRAWS)
+    )
+    profile = Profile("here", "onnxruntime", "1.0", 2, measurements, 3e-6, "all")
+    assert load_profile(dump_profile(profile).splitlines(keepends=True)) == profile
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "empty"),
+        ("[]\n", "not a JSON object"),
+        ('{"schema_version": 99}\n', "schema version 99"),
+        ('{"schema_version": 1, "wrong": 1}\n', "header"),
+        ("what\n", "not JSON"),
+    ],
+)
+def test_what_is_no_profile_is_refused_with_a_reason(text: str, reason: str) -> None:
+    with pytest.raises(StoreError, match=reason):
+        load_profile(text.splitlines(keepends=True), "file")
+
+
+def test_a_broken_line_is_named() -> None:
+    header = dump_profile(Profile("here", "onnxruntime", "1.0", 1)).splitlines(keepends=True)
+    with pytest.raises(StoreError, match="line 2"):
+        load_profile([*header, '{"samples_s": [1]}\n'], "file")
+
+
+def test_interference_only_adds_time() -> None:
+    measurement = Measurement(SENTINELS[0], (3.0, 1.0, 1.1, 9.0))
+    assert measurement.time_s == 1.1
+    assert measurement.median_s == pytest.approx(2.05)
+
+
+def test_drift_is_told_by_layers_that_stand_in_every_batch() -> None:
+    slow = {"p/3": 1.3, "p/7": 0.8}
+    measurements = tuple(
+        Measurement(layer, (1e-4 * slow.get(batch, 1.0) * (1 + k),), batch=batch)
+        for batch in (f"p/{i}" for i in range(10))
+        for k, layer in enumerate(SENTINELS)
+    )
+    found = drift(Profile("here", "fake", "0", 1, measurements))
+    assert found == {f"p/{i}": pytest.approx(slow.get(f"p/{i}", 1.0)) for i in range(10)}
+
+
+def test_small_drift_is_noise() -> None:
+    measurements = tuple(Measurement(SENTINELS[0], (1e-4 * (1 + 0.01 * (i % 3)),), batch=f"p/{i}") for i in range(10))
+    assert set(drift(Profile("here", "fake", "0", 1, measurements)).values()) == {1.0}
