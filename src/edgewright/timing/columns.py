@@ -1,7 +1,7 @@
 """Layers of one kind as a table of numbers: what the splits of a tree ask, and what its leaves compute with."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from typing import TypeVar
@@ -14,6 +14,7 @@ from edgewright.graph.types import LayerSpec
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
+Weights = Mapping[tuple[str, str], float]
 
 NEEDS = ("macs", "input_items", "output_items", "parameter_items", "unrolled_items")
 DERIVED: Mapping[str, tuple[str, str]] = {
@@ -73,6 +74,20 @@ class Table:
             return found
         first, second = (self.columns[part] for part in DERIVED[name])
         return first * second if name.endswith("area") else first / second
+
+    def with_work(self, weights: Weights) -> "Table":
+        """The table with a column `work`: the items of each layer times what its named properties weigh together."""
+        if not weights:
+            return self
+        factor = np.zeros(self.size)
+        for key, weight in weights.items():
+            factor += weight * self.named.get(key, np.zeros(self.size, np.bool_))
+        return replace(self, columns={**self.columns, "work": self.worked_items * factor})
+
+    @property
+    def worked_items(self) -> Column:
+        """The items that the op of each layer is applied to: those of its input where it is larger than its output."""
+        return np.maximum(self.needs.input_items, self.needs.output_items)
 
     def take(self, rows: NDArray[np.intp]) -> "Table":
         """The table of the given rows alone."""

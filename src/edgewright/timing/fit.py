@@ -102,9 +102,15 @@ def cross_validate(design: Design, max_leaves: int = 30, seed: int = 0) -> Cross
     """Grows a tree for each fold and prunes it by the errors on the *other* folds, so that no choice saw the layer."""
     seconds, count = design.seconds, design.table.size
     folds = folds_of(count, seed)
-    predicted = [_predictions_by_leaves(design, learned, tested, max_leaves) for learned, tested in folds]
+    predicted = [
+        _predictions_by_leaves(
+            make_design(design.table, seconds, learned) if design.weights else design, learned, tested, max_leaves
+        )
+        for learned, tested in folds
+    ]
     losses = [
-        np.abs(made / seconds[tested] - 1).sum(axis=1) for made, (_, tested) in zip(predicted, folds, strict=True)
+        (np.abs(made - seconds[tested]) / np.maximum(seconds[tested], FLOOR_S)).sum(axis=1)
+        for made, (_, tested) in zip(predicted, folds, strict=True)
     ]
     total = np.sum(losses, axis=0)
     unseen = np.empty(count)
@@ -122,7 +128,7 @@ def _fit_family(family: Observations, fallbacks: Fallbacks, max_leaves: int, see
     root = grow(design, np.arange(table.size), round(max_leaves * OVERGROWTH))
     while root.leaf_count > errors.leaves:
         prune(root)
-    return FamilyTree(table.kind, freeze(design, root), replace(errors, leaves=root.leaf_count))
+    return FamilyTree(table.kind, freeze(design, root), replace(errors, leaves=root.leaf_count), design.weights)
 
 
 def _fewest_leaves(losses: NDArray[np.float64]) -> int:

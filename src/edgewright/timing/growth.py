@@ -3,15 +3,20 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgewright.timing.columns import Mask
 from edgewright.timing.leaves import Array, Design, Fit, batched_nnls, fit_leaves, to_leaf
 from edgewright.timing.splits import Rows, Split, candidate_splits, nearby_splits
 from edgewright.timing.tree import Branch, Node
 
-MIN_SUPPORT = 12
+MIN_SUPPORT = 8
 COMBINATIONS = 12
 """Block combinations that candidate splits are ranked with: the best of the node."""
+ROUGH_COMBINATIONS = 2
+RANKED = 48
+CORE = 3
+RANK_SWEEPS = 8
 REFINED = 3
 """Of so many of the best splits, thresholds between the quantiles are tried as well."""
 TRIED = 6
@@ -73,20 +78,27 @@ def divide(design: Design, node: Growing) -> None:
     splits, masks = candidate_splits(design.table, node.rows, MIN_SUPPORT)
     if not splits:
         return
-    terms = split_terms(design, node)
-    losses = rank_splits(terms, masks)
-    promising = [splits[index] for index in np.argsort(losses, kind="stable")[:REFINED]]
-    finer, finer_masks = nearby_splits(design.table, node.rows, MIN_SUPPORT, promising)
-    if finer:
-        splits, masks = splits + finer, np.concatenate([masks, finer_masks])
-        losses = np.concatenate([losses, rank_splits(terms, finer_masks)])
-    tried = np.argsort(losses, kind="stable")[:TRIED]
-    sides = [node.rows[mask] for index in tried for mask in (masks[index], ~masks[index])]
-    fits = fit_leaves(design, sides)
+    splits, masks = _promising(design, node, splits, masks)
+    sides = [node.rows[side] for mask in masks for side in (mask, ~mask)]
+    fits = fit_leaves(design, sides, node.fit.ranking[:COMBINATIONS])
     gains = [node.fit.loss - yes.loss - no.loss for yes, no in zip(fits[::2], fits[1::2], strict=True)]
     best = int(np.argmax(gains))
-    yes, no = (Growing(sides[side], fits[side]) for side in (2 * best, 2 * best + 1))
-    node.division = Division(splits[tried[best]], yes, no, gains[best])
+    sides = sides[2 * best : 2 * best + 2]
+    yes, no = (Growing(rows, fit) for rows, fit in zip(sides, fit_leaves(design, sides), strict=True))
+    node.division = Division(splits[best], yes, no, node.fit.loss - yes.fit.loss - no.fit.loss)
+
+
+def _promising(design: Design, node: Growing, splits: list[Split], masks: Mask) -> tuple[list[Split], Mask]:
+    """The few splits that are worth a robust fit; ranked roughly first, and then with more block combinations."""
+    losses = rank_splits(split_terms(design, node, node.fit.ranking[:ROUGH_COMBINATIONS]), masks)
+    order = np.argsort(losses, kind="stable")
+    finer, finer_masks = nearby_splits(design.table, node.rows, MIN_SUPPORT, [splits[i] for i in order[:REFINED]])
+    kept = order[:RANKED]
+    splits = [*(splits[index] for index in kept), *finer]
+    masks = np.concatenate([masks[kept], finer_masks])
+    losses = rank_splits(split_terms(design, node, node.fit.ranking[:COMBINATIONS]), masks)
+    tried = np.argsort(losses, kind="stable")[:TRIED]
+    return [splits[index] for index in tried], masks[tried]
 
 
 @dataclass(frozen=True)
@@ -96,17 +108,25 @@ class SplitTerms:
     rows: Array
     combinations: int
     variables: int
+    start: Array
 
 
-def split_terms(design: Design, node: Growing) -> SplitTerms:
-    """The terms of a node's rows, for the block combinations that fit it best."""
+def split_terms(design: Design, node: Growing, chosen: NDArray[np.intp]) -> SplitTerms:
+    """The terms of a node's rows, for some block combinations and the variables that matter to the node."""
     target = design.target[node.rows]
-    relative = design.relative[node.fit.ranking[:COMBINATIONS]][:, node.rows]
+    matter = node.fit.weights > 0
+    matter[[*range(min(CORE, len(matter))), -1]] = True
+    relative = design.relative[chosen][:, node.rows][:, :, matter]
     combinations, count, variables = relative.shape
     upper = np.triu_indices(variables)
     pairs = (relative[:, :, upper[0]] * relative[:, :, upper[1]]).transpose(1, 0, 2).reshape(count, -1)
     moments = (relative * target[:, None]).transpose(1, 0, 2).reshape(count, -1)
-    return SplitTerms(np.concatenate([pairs, moments, (target * target)[:, None]], axis=1), combinations, variables)
+    return SplitTerms(
+        np.concatenate([pairs, moments, (target * target)[:, None]], axis=1),
+        combinations,
+        variables,
+        node.fit.weights[matter],
+    )
 
 
 def rank_splits(terms: SplitTerms, masks: Mask) -> Array:
@@ -119,7 +139,7 @@ def rank_splits(terms: SplitTerms, masks: Mask) -> Array:
     halves = sums[:, :pairs].reshape(problems, -1).T
     grams[upper], grams[upper[::-1]] = halves, halves
     moments = np.ascontiguousarray(sums[:, pairs:-1].reshape(problems, variables).T)
-    losses = batched_nnls(grams, moments, np.repeat(sums[:, -1], terms.combinations), 16)
+    losses = batched_nnls(grams, moments, np.repeat(sums[:, -1], terms.combinations), RANK_SWEEPS, terms.start)
     best = losses.reshape(len(sums), terms.combinations).min(axis=1)
     found: Array = best[: len(masks)] + best[len(masks) :]
     return found

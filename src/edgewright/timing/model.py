@@ -7,7 +7,7 @@ import numpy as np
 
 from edgewright.graph.cost import is_plain
 from edgewright.graph.types import LayerSpec
-from edgewright.timing.columns import Table, tabulate
+from edgewright.timing.columns import Table, Weights, tabulate
 from edgewright.timing.context import Context
 from edgewright.timing.tree import Leaf, Node, Seconds, predict_tree
 
@@ -39,11 +39,15 @@ def held_out_errors(predicted: Seconds, seconds: Seconds, leaves: int) -> HeldOu
 
 @dataclass(frozen=True)
 class FamilyTree:
-    """The tree of one family of layers; `held_out` is None where too few were measured to hold any out."""
+    """The tree of one family of layers; `held_out` is None where too few were measured to hold any out.
+
+    `weights` tell what each variant weighs for an item that it is applied to, relative to the heaviest.
+    """
 
     kind: str
     root: Node
     held_out: HeldOut | None
+    weights: Weights = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -118,7 +122,8 @@ class ExecutionTimeModel:
 
     def _predict_family(self, family: str, table: Table) -> Seconds:
         if family in self.families:
-            return predict_tree(self.families[family].root, table)
+            tree = self.families[family]
+            return predict_tree(tree.root, table.with_work(tree.weights))
         if table.kind == "reshape":
             return np.zeros(table.size)
         return self.fallbacks.of(table.kind).predict(table)

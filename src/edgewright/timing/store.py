@@ -59,14 +59,19 @@ def load_model(text: str, source: str) -> ExecutionTimeModel:
 
 def _family_to_dict(tree: FamilyTree) -> dict[str, Any]:
     errors = vars(tree.held_out) if tree.held_out is not None else None
-    return {"kind": tree.kind, "held_out": errors, "tree": _node_to_dict(tree.root)}
+    weights = [{"property": name, "is": value, "weight": weight} for (name, value), weight in tree.weights.items()]
+    return {"kind": tree.kind, "held_out": errors, "weights": weights, "tree": _node_to_dict(tree.root)}
 
 
 def _family_from_dict(record: dict[str, Any]) -> FamilyTree:
     kind = record["kind"]
     if kind not in KINDS:
         raise ValueError(f"no such kind of layer: {kind!r}")
-    return FamilyTree(kind, _node_from_dict(record["tree"], kind), _errors_from_dict(record["held_out"]))
+    weights = {
+        (_one_of(part["property"], ("variant", "fused")), _text(part["is"])): _amount(part["weight"])
+        for part in record["weights"]
+    }
+    return FamilyTree(kind, _node_from_dict(record["tree"], kind), _errors_from_dict(record["held_out"]), weights)
 
 
 def _errors_from_dict(record: dict[str, Any] | None) -> HeldOut | None:
@@ -116,7 +121,7 @@ def _split_from_dict(record: dict[str, Any], kind: str) -> Split:
         return Has(_one_of(column, ("variant", "fused")), _text(record["is"]))
     dims = form_of(kind).names
     derived = (name for name, parts in DERIVED.items() if all(part in dims for part in parts))
-    _one_of(column, (*dims, *NEEDS, *derived))
+    _one_of(column, (*dims, *NEEDS, *derived, "work"))
     if "at_most" in record:
         return AtMost(column, _number(record["at_most"]))
     return MultipleOf(column, max(1, _whole(record["multiple_of"])))

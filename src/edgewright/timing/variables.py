@@ -1,17 +1,19 @@
 """Explanatory variables of a layer: operations, memory and parameters, on dimensions rounded up to found blocks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from edgewright.graph.cost import GATES, POOLS, cost
+from edgewright.graph.cost import GATES, POOLS, Cost, cost
 from edgewright.timing.columns import Column, Table
 
 Blocks = Mapping[str, int]
 
 CHANNEL_BLOCKS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
 WIDTH_BLOCKS: tuple[int, ...] = (1, 4, 6, 8, 14, 16)
+PASS = 64
 ROW_BLOCKS: tuple[int, ...] = (1, 2, 4, 6, 8, 12)
 
 
@@ -47,18 +49,33 @@ def explanatory_columns(table: Table, blocks: Blocks, variables: tuple[str, ...]
             columns[name] = round_up(column, block, table.columns["groups"] if apart else None)
     needs = cost(table.kind, columns)
     found = []
-    for variable in variables:
-        if variable == "inside_macs":
-            found.append(needs.macs * table.inside_share)
-        elif variable == "group_calls":
-            found.append(columns["batch"] * columns["groups"])
-        elif variable == "output_rows":
-            found.append(output_rows(columns))
-        elif variable == "moved_items":
-            found.append(needs.input_items + needs.operand_items + needs.output_items + needs.parameter_items)
+    for name in variables:
+        if name == "single_macs":
+            found.append(needs.macs / table.columns["out_width"] * single_outputs(table, blocks.get("out_width", 1)))
         else:
-            found.append(getattr(needs, variable) if hasattr(needs, variable) else columns[variable])
+            found.append(_variable(name, table, columns, needs))
     return found
+
+
+def _variable(name: str, table: Table, columns: Mapping[str, Column], needs: Cost) -> Column:
+    base, _, beyond = name.partition(">")
+    if beyond:
+        return np.maximum(_variable(base, table, columns, needs) - float(beyond), 0)
+    if name in _COMPOSED:
+        return np.asarray(_COMPOSED[name](table, columns, needs))
+    return np.asarray(getattr(needs, name)) if hasattr(needs, name) else columns[name]
+
+
+def single_outputs(table: Table, block: int) -> Column:
+    """Outputs of a row that a runtime computes one by one: those that see padding, and what no whole block holds."""
+    columns = table.columns
+    stride, made = columns["stride_w"], columns["out_width"]
+    extent = (columns["kernel_w"] - 1) * columns["dilation_w"] + 1
+    left = np.minimum(np.ceil(columns["pad_left"] / stride), made)
+    whole = np.floor((columns["in_width"] + columns["pad_left"] - extent) / stride) + 1
+    interior = np.clip(np.minimum(whole, made) - left, 0, made)
+    single: Column = made - np.floor(interior / block) * block
+    return single
 
 
 def output_rows(columns: Mapping[str, Column]) -> Column:
@@ -74,19 +91,51 @@ def round_up(column: Column, block: int, groups: Column | None = None) -> Column
     return np.ceil(column / groups / block) * block * groups
 
 
-_MAPS = ("macs", "input_items", "output_items", "operand_items", "output_rows")
+_COMPOSED: Mapping[str, Callable[[Table, Mapping[str, Column], Cost], Any]] = {
+    "inside_macs": lambda table, columns, needs: needs.macs * table.inside_share,
+    "group_calls": lambda table, columns, needs: columns["batch"] * columns["groups"],
+    "output_rows": lambda table, columns, needs: output_rows(columns),
+    "unrolled_rows": lambda table, columns, needs: needs.unrolled_items / columns["out_width"],
+    "input_passes": lambda table, columns, needs: (
+        needs.unrolled_items * np.ceil(columns["out_channels"] / columns["groups"] / PASS)
+    ),
+    "moved_items": lambda table, columns, needs: (
+        needs.input_items + needs.operand_items + needs.output_items + needs.parameter_items
+    ),
+}
+_BEYOND = tuple(f"moved_items>{2**power}" for power in (14, 17, 20, 23))
+_MAPS = ("macs", "input_items", "output_items", "operand_items", "output_rows", *_BEYOND)
 _CHANNELS: Mapping[str, tuple[int, ...]] = {"out_channels": CHANNEL_BLOCKS}
 _WIDTH: Mapping[str, tuple[int, ...]] = {"out_width": WIDTH_BLOCKS}
 _TIED = {"in_channels": "out_channels"}
 _CONVOLUTION = Basis(
-    (*_MAPS, "inside_macs", "parameter_items", "unrolled_items", "group_calls"),
+    (
+        *_MAPS,
+        "inside_macs",
+        "single_macs",
+        "parameter_items",
+        "parameter_items>131072",
+        "parameter_items>1048576",
+        "unrolled_items",
+        "unrolled_rows",
+        "input_passes",
+        "group_calls",
+    ),
     {"in_channels": CHANNEL_BLOCKS, **_CHANNELS, **_WIDTH},
     {},
     grouped=True,
 )
 _POOL = Basis(_MAPS, {**_CHANNELS, **_WIDTH}, _TIED)
 _RECURRENT = Basis(
-    ("macs", "input_items", "output_items", "parameter_items", "steps"),
+    (
+        "macs",
+        "input_items",
+        "output_items",
+        "parameter_items",
+        "parameter_items>131072",
+        "parameter_items>1048576",
+        "steps",
+    ),
     {"hidden": CHANNEL_BLOCKS, "in_features": CHANNEL_BLOCKS},
     {},
 )
@@ -95,16 +144,18 @@ _BASES: Mapping[str, Basis] = {
     "conv": _CONVOLUTION,
     "transposed_conv": _CONVOLUTION,
     "depthwise_conv": Basis(
-        (*_MAPS, "inside_macs", "parameter_items"), {**_CHANNELS, **_WIDTH}, {**_TIED, "groups": "out_channels"}
+        (*_MAPS, "inside_macs", "single_macs", "parameter_items"),
+        {**_CHANNELS, **_WIDTH},
+        {**_TIED, "groups": "out_channels"},
     ),
     **dict.fromkeys(POOLS, _POOL),
     "fully_connected": Basis(
-        ("macs", "input_items", "output_items", "parameter_items"),
+        ("macs", "input_items", "output_items", "parameter_items", *_BEYOND),
         {"in_features": CHANNEL_BLOCKS, "out_features": CHANNEL_BLOCKS, "rows": ROW_BLOCKS},
         {},
     ),
     "matmul": Basis(
-        ("macs", "input_items", "output_items", "operand_items"),
+        ("macs", "input_items", "output_items", "operand_items", *_BEYOND),
         {"inner": CHANNEL_BLOCKS, "columns": CHANNEL_BLOCKS, "rows": ROW_BLOCKS},
         {},
     ),
