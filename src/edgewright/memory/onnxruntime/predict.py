@@ -38,7 +38,8 @@ class PeakPrediction:
 
     `activations_bytes`, `outputs_bytes` and `scratch_bytes` live together while `peak_op` runs; `overhead_bytes` is
     what the allocator holds beyond them. `timeline_bytes` has what lives while each executed op runs, in order.
-    `arena_bytes` is the first region that the settings `arena` need, else 0.
+    `arena_bytes` is the first region that the settings `arena` need, else 0. `holders` are the tensors that live at the
+    peak beside the inputs, the largest first: name, kind (tensor, output or scratch) and bytes.
     """
 
     settings: Settings
@@ -52,6 +53,7 @@ class PeakPrediction:
     weights_bytes: int
     timeline_bytes: tuple[tuple[str, int], ...]
     arena_bytes: int = 0
+    holders: tuple[tuple[str, str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,10 @@ def predict_peak(
     timeline = _timeline(trial)
     live = max(timeline, default=0)
     step = timeline.index(live) if timeline else 0
-    held = _held(trial, live)
+    holders = _held(trial, live)
+    held = {
+        kind: sum(one.size_bytes for one in holders if one.kind == kind) for kind in ("tensor", "output", "scratch")
+    }
     return PeakPrediction(
         settings=settings,
         peak_bytes=resident + inputs,
@@ -105,6 +110,7 @@ def predict_peak(
         weights_bytes=sum(tensor.size_bytes for tensor in graph.tensors.values() if tensor.is_constant),
         timeline_bytes=tuple(zip(trial.names, (size + inputs for size in timeline), strict=True)),
         arena_bytes=region,
+        holders=tuple((one.name, one.kind, one.size_bytes) for one in holders),
     )
 
 
@@ -175,16 +181,13 @@ def _timeline(trial: _Trial) -> list[int]:
     return most
 
 
-def _held(trial: _Trial, peak: int) -> dict[str, int]:
-    """Bytes of each kind at the first moment of the peak."""
-    held = {"tensor": 0, "output": 0, "scratch": 0}
-    sizes: dict[str, Event] = {}
+def _held(trial: _Trial, peak: int) -> list[Event]:
+    """What is held at the first moment of the peak, the largest first."""
+    held: dict[str, Event] = {}
     for event, total in live_bytes(trial.events):
-        if event.name in sizes:
-            held[sizes[event.name].kind] -= sizes.pop(event.name).size_bytes
+        held.pop(event.name, None)
         if event.size_bytes and event.kind != "kept":
-            sizes[event.name] = event
-            held[event.kind] += event.size_bytes
+            held[event.name] = event
         if total == peak:
             break
-    return held
+    return sorted(held.values(), key=lambda event: -event.size_bytes)
