@@ -70,6 +70,8 @@ class FakeClient:
     def ask(self, job: str, timeout_s: float = 120.0, **arguments: Any) -> dict[str, Any]:
         if job == "about":
             return {"processor": "fake", "cores": 1, "runtime_version": "0"}
+        if job == "layout":
+            return {"block_channels": 16}
         if job == "round":
             return {"samples_s": [self.kept_s * (1 + step / 1000) for step in range(5)]}
         named = layers_in(Path(arguments["model"]))

@@ -29,6 +29,7 @@ class BenchSetup:
     """How models are run: threads, core (None: any), shapes of dynamic inputs, processes a model, seconds for each.
 
     `budget_s` is for the timed rounds of one model, all its processes together; a slow model may take longer.
+    `settings` are the runtime's memory settings for each model in turn (`default` where there are fewer).
     """
 
     device: str = "local"
@@ -40,6 +41,11 @@ class BenchSetup:
     generations: int = 5
     budget_s: float = 4.0
     seed: int = 0
+    settings: tuple[str, ...] = ()
+
+    def settings_of(self, index: int) -> str:
+        """The memory settings of a model."""
+        return self.settings[index] if index < len(self.settings) else "default"
 
     def arguments(self) -> dict[str, Any]:
         return {"threads": self.threads, "level": self.level, "shapes": dict(self.shapes), "seed": self.seed}
@@ -61,6 +67,7 @@ class BenchResult:
     peak_bytes: int | None
     weights_bytes: int
     finite: bool
+    settings: str = "default"
     ratio: Ratio | None = None
     difference: OutputDifference | None = None
 
@@ -116,7 +123,7 @@ def bench(
         with _naming(model), start() as client:
             outputs.append(outputs_of(client, model, setup.arguments()))
         with _naming(model), start() as client:
-            peaks.append(_peak_bytes(client, model, setup))
+            peaks.append(_peak_bytes(client, model, setup, setup.settings_of(index)))
     timings: list[list[_Timing]] = [[] for _ in models]
     for generation in range(setup.generations):
         on_progress(len(models) + generation, steps)
@@ -133,6 +140,7 @@ def bench(
             peaks[index],
             weights[index],
             outputs[index].finite,
+            setup.settings_of(index),
             ratio_of(medians[index], medians[0], seed=setup.seed) if index else None,
             compare_outputs(outputs[0], outputs[index]) if index and compare else None,
         )
@@ -157,10 +165,10 @@ def _generation(start: Start, models: Sequence[Path], setup: BenchSetup) -> list
     with ExitStack() as stack:
         clients = [stack.enter_context(start()) for _ in models]
         loaded = []
-        for model, client in zip(models, clients, strict=True):
+        for index, (model, client) in enumerate(zip(models, clients, strict=True)):
             with _naming(model):
-                path = client.put(model)
-                loaded.append(client.ask("load", _LOAD_TIMEOUT_S, model=path, cpu=setup.cpu, **setup.arguments()))
+                how = {"cpu": setup.cpu, "settings": setup.settings_of(index), **setup.arguments()}
+                loaded.append(client.ask("load", _LOAD_TIMEOUT_S, model=client.put(model), **how))
         slowest_s = max(answer["run_s"] for answer in loaded)
         count, round_s = _rounds(setup, slowest_s)
         samples: list[list[tuple[float, ...]]] = [[] for _ in models]
@@ -194,8 +202,8 @@ def _figures(timings: Sequence[_Timing]) -> tuple[float, float, int, float]:
     return float(np.median(medians)), float(np.percentile(samples, 95)), len(samples), float(load_s)
 
 
-def _peak_bytes(client: HarnessClient, model: Path, setup: BenchSetup) -> int | None:
-    answer = client.ask("memory", _LOAD_TIMEOUT_S, model=client.put(model), **setup.arguments())
+def _peak_bytes(client: HarnessClient, model: Path, setup: BenchSetup, settings: str) -> int | None:
+    answer = client.ask("memory", _LOAD_TIMEOUT_S, model=client.put(model), settings=settings, **setup.arguments())
     found = answer.get("peak_bytes")
     return None if found is None else int(found)
 

@@ -120,11 +120,12 @@ def load(
     seed: int = 0,
     cpu: int | None = None,
     warmup_s: float = 0.2,
+    settings: str = "default",
 ) -> Answer:
     """Opens a model for rounds to come and warms it up; `run_s` is the time of a warm run."""
     pin(cpu, threads)
     started = time.perf_counter()
-    session = open_session(model, threads, level)
+    session = open_session(model, threads, level, settings=settings)
     loaded_s = time.perf_counter() - started
     KEPT["run"] = bound_run(session, random_inputs(session, shapes or {}, seed))
     warmup_runs = warm_up(KEPT["run"], warmup_s)
