@@ -27,7 +27,7 @@ def repeats(measurements: Sequence[Measurement]) -> Repeats | None:
     Layers shorter than 5 us are left out, as they are from held-out errors.
     """
     found: dict[LayerSpec, list[Measurement]] = {}
-    for measurement in sorted(measurements, key=lambda m: m.started_s):
+    for measurement in sorted((m for m in measurements if m.alone), key=lambda m: m.started_s):
         found.setdefault(measurement.layer, []).append(measurement)
     changes = [
         same[-1].time_s / same[0].time_s - 1
