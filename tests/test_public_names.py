@@ -20,16 +20,20 @@ def test_public_names() -> None:
         "explain",
         "fit",
         "lean_session",
+        "memory",
         "profile",
         "write_page",
     ]
     assert all(getattr(ew, name).__doc__ for name in ew.__all__)
 
 
-def test_the_function_profile_is_not_hidden_by_the_module() -> None:
+def test_functions_are_not_hidden_by_modules() -> None:
+    from edgewright.memory import liveness
     from edgewright.profile import Profile
 
     assert callable(ew.profile)
+    assert callable(ew.memory)
+    assert liveness.__name__ == "edgewright.memory.liveness"
     assert Profile.__module__ == "edgewright.profile"
 
 

@@ -4,9 +4,11 @@ import edgewright as ew
 
 ew.profile(["model.onnx"])        # measure this machine, learn its execution-time model
 ew.explain("model.onnx")          # where the time goes, layer by layer
+ew.memory("model.onnx")           # peak memory, and who holds it
 """
 
-import edgewright.profile  # noqa: F401  # first: the submodule must not hide the function of the same name
+import edgewright.memory  # first: submodules must not hide functions of the same names
+import edgewright.profile  # noqa: F401
 from edgewright.api import (
     DeviceSummary,
     Evaluation,
@@ -16,6 +18,7 @@ from edgewright.api import (
     evaluate,
     explain,
     fit,
+    memory,
     profile,
     write_page,
 )
@@ -33,6 +36,7 @@ __all__ = [
     "explain",
     "fit",
     "lean_session",
+    "memory",
     "profile",
     "write_page",
 ]

@@ -15,7 +15,9 @@ from edgewright.profile import Profile
 
 if TYPE_CHECKING:
     from edgewright.graph.types import Graph, Shape
+    from edgewright.memory.onnxruntime import Settings
     from edgewright.profiling.bench import BenchReport
+    from edgewright.report.memory_view import MemoryView
     from edgewright.report.view import Explanation, Subject
     from edgewright.store import DeviceStore
     from edgewright.timing import ExecutionTimeModel, HeldOut
@@ -226,6 +228,24 @@ def bench(
         compare,
         lambda done, steps: on_progress("measuring", done / steps),
     )
+
+
+def memory(
+    model: File, *, settings: "Settings" = "default", input_shapes: Shapes | None = None, threads: int = 1
+) -> "MemoryView":
+    """The peak memory of a network as predicted, who holds it, what lives at each op, and the lower bound.
+
+    Nothing of the network is run. Raises ModelError, MeasurementError.
+    """
+    from edgewright.formats import open as open_format
+    from edgewright.memory.onnxruntime import predict_peak
+    from edgewright.profiling.local import block_channels
+    from edgewright.report.memory_view import memory_view
+
+    path = Path(model)
+    graph = open_format(path).read(path, input_shapes)
+    peak = predict_peak(graph, settings, block=block_channels(), threads=threads, open_inputs=tuple(input_shapes or ()))
+    return memory_view(str(path), graph, peak)
 
 
 def _explained(

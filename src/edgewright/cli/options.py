@@ -48,6 +48,16 @@ def add_runtime(command: argparse.ArgumentParser) -> None:
     command.add_argument("--runtime", default="onnxruntime", help="the runtime that executes models (onnxruntime)")
 
 
+def add_settings(command: argparse.ArgumentParser, usual: str) -> None:
+    """--settings of the runtime's memory."""
+    command.add_argument(
+        "--settings",
+        choices=("default", "lean"),
+        default=usual,
+        help=f"the runtime's memory settings: its own, or those of edgewright.lean_session ({usual})",
+    )
+
+
 def input_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """`image=1x3x224x224` as the name and the shape; a scalar's shape is empty."""
     name, equals, sides = text.rpartition("=")

@@ -49,6 +49,12 @@ def core(threads: int) -> int | None:
     return max(os.sched_getaffinity(0))
 
 
+def block_channels(runtime: str = "onnxruntime") -> int:
+    """Channels of a block of the runtime's blocked layout here. Raises MeasurementError."""
+    with start(runtime) as client:
+        return int(client.ask("layout")["block_channels"])
+
+
 def network_layers(
     here: Workplace, model: Path, shapes: Mapping[str, Shape]
 ) -> tuple[tuple[ExecutedLayer, ...], tuple[float, ...]]:
