@@ -57,13 +57,13 @@ class Branch:
         return self.node("Constant", [], value=helper.make_tensor("v", _DTYPES[dtype], [], [value]))
 
     def activation(self, shape: Shape, dtype: str = "float32", signed: bool = False) -> str:
-        """Data of that shape, cut out of the shared input a little further on for every branch; `signed`: a fifth below zero.
+        """Data of that shape, cut out of the shared input a little further on for every branch.
 
-        The nodes that make it are named as sources, so that they are told from the layer.
+        From 0 to 1, or a fifth of it below zero where it is `signed`. The nodes that make it are named as sources, so that they are told from the layer.
         """
         with self.sources():
             value = self._sourced(shape, dtype)
-            return self.node("Sub", [value, self.scalar(dtype, 0.5)]) if signed else value
+            return self.node("Sub", [value, self.scalar(dtype, _BELOW_ZERO)]) if signed else value
 
     @contextmanager
     def sources(self) -> Iterator[None]:
