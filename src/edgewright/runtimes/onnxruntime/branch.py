@@ -59,7 +59,8 @@ class Branch:
     def activation(self, shape: Shape, dtype: str = "float32", signed: bool = False) -> str:
         """Data of that shape, cut out of the shared input a little further on for every branch.
 
-        From 0 to 1, or a fifth of it below zero where it is `signed`. The nodes that make it are named as sources, so that they are told from the layer.
+        From 0 to 1, or a fifth of it below zero where it is `signed`. The nodes that make it are named as sources, so
+        that they are told from the layer.
         """
         with self.sources():
             value = self._sourced(shape, dtype)
