@@ -99,7 +99,8 @@ def _node_from_dict(record: dict[str, Any], kind: str) -> Node:
 def _leaf_from_dict(record: dict[str, Any], kind: str) -> Leaf:
     basis = basis_of(kind)
     rates = {
-        _one_of(name, (*basis.variables, "moved_items")): _amount(rate) for name, rate in record["seconds_per"].items()
+        _one_of(name, (*basis.variables, "moved_items", "work")): _amount(rate)
+        for name, rate in record["seconds_per"].items()
     }
     blocks = {_one_of(name, tuple(basis.blocks)): max(1, _whole(size)) for name, size in record["blocks"].items()}
     return Leaf(rates, _amount(record["constant_s"]), blocks, _whole(record["support"]), _amount(record["error"]))
