@@ -12,7 +12,6 @@ from edgewright.timing.columns import tabulate
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.timing.rules import rules_of
 from edgewright.timing.staircase import Staircase, staircase, with_width
-from edgewright.timing.tree import leaf_rows
 
 _WIDENED = ("conv", "depthwise_conv", "transposed_conv", "fully_connected", "gru", "lstm", "rnn")
 _WORTH_TELLING = 0.005
@@ -175,7 +174,7 @@ def rule_errors(model: ExecutionTimeModel, layers: Sequence[LayerSpec]) -> list[
     for family, indices in families.items():
         if family in model.families:
             table = tabulate([layers[index] for index in indices])
-            for leaf, rows in leaf_rows(model.families[family].root, table):
+            for leaf, rows in model.families[family].leaves(table):
                 for row in rows:
                     errors[indices[row]] = leaf.error
     return errors

@@ -1,15 +1,16 @@
 """ExecutionTimeModel: seconds of any layer on one device, from a tree for each family of layers."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgewright.graph.cost import is_plain
 from edgewright.graph.types import LayerSpec
 from edgewright.timing.columns import Table, Weights, tabulate
 from edgewright.timing.context import Context
-from edgewright.timing.tree import Leaf, Node, Seconds, predict_tree
+from edgewright.timing.tree import Leaf, Node, Seconds, leaf_rows, predict_tree
 
 SHORTEST_S = 5e-6
 """Errors are reported of layers that take longer; below it the clock and the call are measured."""
@@ -48,6 +49,14 @@ class FamilyTree:
     root: Node
     held_out: HeldOut | None
     weights: Weights = field(default_factory=dict)
+
+    def predict(self, table: Table) -> Seconds:
+        """Seconds of each layer of a table."""
+        return predict_tree(self.root, table.with_work(self.weights))
+
+    def leaves(self, table: Table) -> Iterator[tuple[Leaf, NDArray[np.intp]]]:
+        """Each leaf that answers for layers of a table, with their rows."""
+        return leaf_rows(self.root, table.with_work(self.weights))
 
 
 @dataclass(frozen=True)
@@ -122,8 +131,7 @@ class ExecutionTimeModel:
 
     def _predict_family(self, family: str, table: Table) -> Seconds:
         if family in self.families:
-            tree = self.families[family]
-            return predict_tree(tree.root, table.with_work(tree.weights))
+            return self.families[family].predict(table)
         if table.kind == "reshape":
             return np.zeros(table.size)
         return self.fallbacks.of(table.kind).predict(table)
