@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.graph.geometry import tileable
-from edgewright.graph.types import Graph
+from edgewright.graph.types import Graph, Op
 from edgewright.tiling.lower import lower
 from edgewright.tiling.outline import outline
 from edgewright.tiling.plan import FusedGroup, TilingPlan
@@ -15,23 +15,38 @@ from edgewright.tiling.plan import FusedGroup, TilingPlan
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
 
-def spans(graph: Graph, positions: Sequence[int]) -> list[tuple[int, int]]:
+def spans(graph: Graph, positions: Sequence[int], integers_only: bool = False) -> list[tuple[int, int]]:
     """Runs of ops between two positions that can all be tiled."""
-    can = [tileable(op, graph) for op in graph.ops]
+    can = [tileable(op, graph) and (not integers_only or on_integers(op, graph)) for op in graph.ops]
     return [(a, b) for a in positions for b in positions if a < b and all(can[a:b])]
 
 
+def on_integers(op: Op, graph: Graph) -> bool:
+    """Whether a runtime computes the op on integers, in a network with quantize and dequantize ops."""
+    makers = graph.producers()
+    if op.kind == "quantize":
+        return all(name in makers and on_integers(makers[name], graph) for name in op.inputs[:1])
+    data = [name for name in op.inputs if name and not graph.tensors[name].is_constant]
+    return op.kind == "dequantize" or all(
+        name in makers and makers[name].kind == "dequantize" and name not in graph.outputs for name in data
+    )
+
+
 @st.composite
-def plans(draw: Draw, graph: Graph, most_groups: int = 2, at_cuts: bool = False) -> TilingPlan:
+def plans(
+    draw: Draw, graph: Graph, most_groups: int = 2, at_cuts: bool = False, integers_only: bool = False
+) -> TilingPlan:
     """A plan that fits the network, with no groups where none does.
 
-    Groups begin and end anywhere, and leave some ops out; `at_cuts` takes runs of ops between cut points only.
+    Groups begin and end anywhere, and leave some ops out; `at_cuts` takes runs of ops between cut points only, and
+    `integers_only` only those whose every op is computed on integers.
     """
     positions = outline(graph, {}).cuts if at_cuts else range(len(graph.ops) + 1)
+    runs = spans(graph, positions, integers_only)
     groups: list[FusedGroup] = []
     for _ in range(draw(st.integers(1, most_groups))):
         taken = {name for group in groups for name in group.op_names}
-        free = [span for span in spans(graph, positions) if taken.isdisjoint(op.name for op in graph.ops[slice(*span)])]
+        free = [span for span in runs if taken.isdisjoint(op.name for op in graph.ops[slice(*span)])]
         if not free:
             break
         start, end = draw(st.sampled_from(free))

@@ -66,7 +66,7 @@ def test_float_networks(model: ModelProto, data: st.DataObject) -> None:
 @given(networks(style="qdq"), st.data())
 def test_qdq_networks_to_the_bit(model: ModelProto, data: st.DataObject) -> None:
     graph = read(model)
-    check(model, graph, data.draw(plans(graph, at_cuts=True)), 0)
+    check(model, graph, data.draw(plans(graph, at_cuts=True, integers_only=True)), 0)
 
 
 @SLOW

@@ -9,8 +9,17 @@ whole strip would wait for it in memory. An empty slice of the kept rows, joined
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
-from edgewright.graph.geometry import ReceptiveField, axis_maps, full_region, input_regions, output_block, spatial_axes
+from edgewright.graph.geometry import (
+    AxisMap,
+    ReceptiveField,
+    axis_maps,
+    full_region,
+    input_regions,
+    output_block,
+    spatial_axes,
+)
 from edgewright.graph.types import Graph, Op, Region
 from edgewright.tiling.groups import Group, partitions, rows_of, with_rows
 from edgewright.tiling.script import Piece, Script
@@ -63,10 +72,18 @@ def _ends(group: Group, graph: Graph, count: int) -> dict[str, list[int]]:
         ends |= dict.fromkeys(made, needed)
         for name, maps in zip(op.inputs, axis_maps(op, graph), strict=True):
             if maps is not None and name in inside:
-                reach = [maps[0].range(0, row)[1] if row else 0 for row in needed]
-                reach = [maps[0].size if row == size else stop for row, stop in zip(needed, reach, strict=True)]
+                reach = _reach(maps[0], needed, size)
                 ends[name] = [max(pair) for pair in zip(ends.get(name, reach), reach, strict=True)]
     return ends
+
+
+def _reach(axis: AxisMap, needed: list[int], size: int) -> list[int]:
+    """How far down an input is read for the rows up to `needed`; all of it where a strip makes the whole output."""
+    found: list[int] = []
+    for before, row in pairwise([0, *needed]):
+        stop = axis.size if (before, row) == (0, size) else axis.range(0, row)[1] if row else 0
+        found.append(max([stop, *found[-1:]]))
+    return found
 
 
 def _kept(

@@ -59,13 +59,15 @@ class _View:
 
 @dataclass(frozen=True)
 class _Moment:
-    """Bytes around one op in each strip: `pending` ones of ops behind it, `made` by it and not given to the outside.
+    """Bytes around one op in each strip: `pending` ones of ops behind it, `made` by it for the group, `given` outside.
 
     `after` is what lives when it has run and its rows are kept, `less` all that is kept, and results of later ops.
+    What is given outside lives to the end of the strip, and is counted with the results.
     """
 
     pending: Ints
     made: Ints
+    given: Ints
     after: Ints
     less: Ints
 
@@ -86,6 +88,7 @@ class _Sweep:
         self.moments: dict[int, _Moment] = {}
         self.inside: dict[int, Ints] = {}
         self.views: dict[tuple[int, str], _View] = {}
+        self.valid: Bools = np.ones(len(grids), np.bool_)
         self.costs = Costs(outline, rates, len(grids))
         self.output_bytes = self.largest = 0
         self.tensors: dict[str, _Tensor] = {}
@@ -104,11 +107,12 @@ class _Sweep:
                 if feature.name in self.alive:
                     pending = pending - np.where(tensor.keeps_new, 0, tensor.new)
         self.kept = self.kept + kept
-        self.moments[index] = moment = _Moment(pending, made, pending + made + kept, self.kept + self.pieces)
+        self.moments[index] = moment = _Moment(pending, made, outputs, pending + made + kept, self.kept + self.pieces)
         before = self.peak + outputs
         self.inside[index] = self.bytes_at(index)
         self.peak = np.maximum(before, self.inside[index] + self.pieces + outputs)
         self.pieces = self.pieces + outputs
+        self.valid = self.valid & self.rows.valid[index]
         self.count(index, makes)
         self.admit(index, makes, pending)
         if not is_start or not self.output_bytes:
@@ -147,13 +151,36 @@ class _Sweep:
         most: Ints = self.nothing
         total: Ints = self.nothing
         for view in views:
-            most = np.maximum(most, held + total + view.size + view.scratch)
+            most = np.maximum(most, held + total + view.size + view.scratch - moment.given)
             total = total + view.size
         if not self.outline.steps[index].in_place:
             share = self.nothing
-        running = left + total + moment.made - np.minimum(share, moment.made)
+        running = left + total + moment.made - np.minimum(share, moment.made + moment.given) + self.surplus(index)
         lives: Ints = np.maximum(np.maximum(most, running), moment.after - spare)
         return lives - moment.less
+
+    def surplus(self, index: int) -> Ints:
+        """Bytes that an op makes of which some are cut off at once, as it makes whole blocks."""
+        step = self.outline.steps[index]
+        if step.block == 1:
+            return self.nothing
+        feature, read = self.outline.features[step.makes[0]], self.rows.reads[index][0]
+        made = (read.high - read.low) * step.block * _row_bytes(feature)
+        surplus: Ints = np.where(made > self.tensor(feature).new, made, 0)
+        return surplus
+
+    def waiting_cuts(self, name: str, readers: list[int], index: int) -> Ints:
+        """Bytes of cuts of a tensor from outside that were made before an op, and are read again behind it."""
+        reads = [read for reader in readers for read in self.rows.reads[reader] if read.name == name]
+        uses: dict[bytes, list[int]] = {}
+        for reader, read in zip(readers, reads, strict=True):
+            uses.setdefault(read.low.tobytes() + read.high.tobytes(), []).append(reader)
+        total = self.nothing
+        for reader, read in zip(readers, reads, strict=True):
+            same = uses[read.low.tobytes() + read.high.tobytes()]
+            if reader == same[0] < index < same[-1] and index not in same:
+                total = total + self.cut_bytes(read, self.outline.features[name])
+        return total
 
     def last_reader(self, feature: Feature) -> int:
         """The last op of the group that reads a tensor."""
@@ -210,7 +237,15 @@ class _Sweep:
         for feature in makes:
             tensor = self.tensor(feature)
             self.costs.made(feature.name)
-            self.costs.time_s = self.costs.time_s + self._copies(np.where(tensor.keeps_new, 0, tensor.kept), 2)
+            fresh = np.where(tensor.keeps_new | (tensor.new == 0), 0, tensor.kept)
+            self.costs.time_s = self.costs.time_s + self._copies(fresh, np.where(self.cuts_kept(feature), 3, 2))
+
+    def cuts_kept(self, feature: Feature) -> Bools:
+        """Where what a strip keeps is joined of new rows and a part of what was kept before."""
+        tensor = self.tensor(feature)
+        old = tensor.kept - tensor.new
+        cuts: Bools = (old > 0) & (tensor.new > 0) & (old < tensor.before)
+        return cuts
 
     def _copies(self, sizes: Ints, ops: int | Ints) -> Floats:
         times: Floats = np.where(sizes > 0, ops * self.rates.op_s + self.rates.copy_s(1) * sizes, 0.0).sum(axis=1)
@@ -255,18 +290,22 @@ class _Sweep:
         lasts = np.arange(len(self.grids)), np.array(self.rows.counts) - 1
         last: Ints = peaks[lasts]
         if cut_first:
-            peaks[lasts] = (before + cuts)[lasts]
+            whole = [read.high - read.low == self.outline.features[read.name].rows for read in self.rows.reads[start]]
+            peaks[lasts] = np.where(np.logical_or.reduce(whole), peaks, before + cuts)[lasts]
         peaks = np.where(np.arange(peaks.shape[1]) < np.array(self.rows.counts)[:, None], peaks, 0)
         joined_s = self.rates.copy_s(self.output_bytes) + self.rates.op_s
         return Candidates(
             start, self.rows.end, "carry", self.grids, peaks.max(axis=1), last, self.costs.total_s(joined_s),
-            np.rint(self.costs.macs).astype(np.int64), self.rows.valid.copy(), self.output_bytes, self.largest,
+            np.rint(self.costs.macs).astype(np.int64), self.valid, self.output_bytes, self.largest,
         )  # fmt: skip
 
     def peak_with_late_cuts(
         self, start: int, outside: dict[str, list[int]], late: dict[str, list[int]], peak: Ints
     ) -> Ints:
-        """The peak where tensors from outside are read late: they are cut then, and nothing of them is kept."""
+        """The peak where tensors from outside are read late: they are cut then, and nothing of them is kept.
+
+        A cut that a later op reads as well stays until then.
+        """
         reading = {index for indices in late.values() for index in indices}
         for index in (index for index in self.moments if index != start):
             spared = [name for name, indices in late.items() if index < indices[-1]]
@@ -274,6 +313,9 @@ class _Sweep:
                 lives = self.bytes_at(index, outside.keys(), spared)
             else:
                 lives = sum((-self.waiting(self.outline.features[name]) for name in spared), self.inside[index])
+            lives = lives + sum(
+                (self.waiting_cuts(name, indices, index) for name, indices in late.items()), self.nothing
+            )
             peak = np.maximum(peak, lives + self.pieces)
         return peak
 

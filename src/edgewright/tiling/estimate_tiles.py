@@ -7,6 +7,7 @@ import numpy as np
 
 from edgewright.tiling.estimate import (
     TOKEN_OPS,
+    Bools,
     Candidates,
     Costs,
     Floats,
@@ -69,6 +70,8 @@ class _Sweep:
         last = outline.features[outline.steps[end - 1].makes[-1]]
         self.least = (last.rows, last.columns)
         self.needed: dict[str, tuple[Ranges, Ranges]] = {}
+        self.whole: dict[str, tuple[Ranges, Ranges]] = {}
+        """What is made of a tensor, where an op makes more than is needed."""
         self.read: dict[int, list[tuple[str, Ranges, Ranges]]] = {}
         nothing = np.zeros(len(self.option), np.int64)
         self.live, self.peak, self.made, self.pieces = nothing, nothing, nothing, nothing
@@ -85,9 +88,7 @@ class _Sweep:
         for name in step.makes:
             feature = self.outline.features[name]
             if feature.leaves(self.end):
-                self.need(
-                    name, self.rows.of(feature.rows, self.least[0]), self.columns.of(feature.columns, self.least[1])
-                )
+                self.need(name, *self.parts(feature))
         wanted = [self.needed[name] for name in step.makes if name in self.needed]
         if not wanted:
             return
@@ -102,6 +103,14 @@ class _Sweep:
             part = pulled_back(rows, row_map, feature.rows), pulled_back(columns, column_map, feature.columns)
             self.read[index].append((name, *part))
             self.need(name, *part)
+        if step.block > 1:
+            _, *made = self.read[index][0]
+            ranges = [Ranges(one.low * step.block, one.high * step.block) for one in made]
+            self.whole |= dict.fromkeys(step.makes, (ranges[0], ranges[1]))
+
+    def parts(self, feature: Feature) -> tuple[Ranges, Ranges]:
+        """The parts of an output of the group."""
+        return self.rows.of(feature.rows, self.least[0]), self.columns.of(feature.columns, self.least[1])
 
     def need(self, name: str, rows: Ranges, columns: Ranges) -> None:
         if name in self.needed:
@@ -117,8 +126,11 @@ class _Sweep:
         sizes = {feature.name: self.bytes(feature, *self.needed[feature.name]) for feature in makes}
         now = self.live.copy()
         for feature in makes:
-            if feature.name not in self.alive and not feature.leaves(self.end):
-                now += sizes[feature.name]
+            whole = self.held(feature)
+            if feature.leaves(self.end):  # what is too much is cut off
+                now += np.where(whole > sizes[feature.name], whole, 0)
+            elif feature.name not in self.alive:
+                now += whole
         temporary = self.take_inputs(index, now)
         if step.in_place and temporary is not None:
             now -= np.minimum(temporary, sizes[step.makes[0]])
@@ -131,7 +143,7 @@ class _Sweep:
         temporary: Ints | None = None
         for name, rows, columns in self.read[index]:
             feature = self.outline.features[name]
-            region, whole = self.bytes(feature, rows, columns), self.bytes(feature, *self.needed[name])
+            region, whole = self.bytes(feature, rows, columns), self.held(feature)
             crop = np.where(region < whole, region, 0)
             now += crop
             dies = name not in self.alive and not feature.leaves(self.end)
@@ -143,6 +155,7 @@ class _Sweep:
             cut = region < feature.size_bytes
             tokens = (1 + TOKEN_OPS) * self.rates.op_s
             outside = self.per_option(np.where(cut, tokens + self.rates.copy_s(1) * region, 0.0))
+            outside -= TOKEN_OPS * self.rates.op_s * (outside > 0)  # the first tile waits for none
             self.costs.read(name, outside, inside)
             self.valid &= self.per_option((region <= 0).astype(float)) == 0
         return temporary
@@ -164,19 +177,19 @@ class _Sweep:
                 whole = feature.size_bytes
                 self.peak, self.pieces = self.peak + size, self.pieces + size
                 self.output_bytes, self.largest = self.output_bytes + whole, max(self.largest, whole)
-                self.valid &= np.array([r <= feature.rows and c <= feature.columns for r, c in self.grids])
+                self.valid &= self.per_option(self.bytes(feature, *self.parts(feature)) == 0) == 0
             elif feature.name in self.alive:
                 self.live = self.live - self.alive.pop(feature.name)
         for name, _, _ in self.read[index]:
             feature = self.outline.features[name]
             if name not in self.alive and not feature.leaves(self.end):
-                self.alive[name] = self.bytes(feature, *self.needed[name])
+                self.alive[name] = self.held(feature)
                 self.live = self.live + self.alive[name]
 
     def candidates(self, start: int) -> Candidates:
         peak, last = self.peaks(start)
-        joins = 1 + (np.array([rows > 1 and columns > 1 for rows, columns in self.grids]))
-        joined_s = joins * (self.rates.copy_s(self.output_bytes) + self.rates.op_s)
+        joins = np.array([rows + 1 if rows > 1 and columns > 1 else 1 for rows, columns in self.grids])
+        joined_s = joins * self.rates.op_s + np.minimum(joins, 2) * self.rates.copy_s(self.output_bytes)
         return Candidates(
             start, self.end, "recompute", self.grids, peak, last, self.costs.total_s(joined_s),
             np.rint(self.costs.macs).astype(np.int64), self.valid.copy(), self.output_bytes, self.largest,
@@ -196,10 +209,11 @@ class _Sweep:
         lasts = self.begins + self.tiles - 1
         last: Ints = peaks[lasts]
         if all(indices == [start] for indices in outside.values()):
-            cuts = 0 * pieces
+            cuts, whole = 0 * pieces, np.zeros(len(pieces), np.bool_)
             for name, rows, columns in self.read[start]:
-                cuts += self.bytes(self.outline.features[name], rows, columns)
-            peaks[lasts] = (before + cuts[order])[lasts]
+                cut = self.bytes(self.outline.features[name], rows, columns)
+                cuts, whole = cuts + cut, whole | (cut == self.outline.features[name].size_bytes)
+            peaks[lasts] = np.where(whole[order], peaks, before + cuts[order])[lasts]
         most: Ints = np.maximum.reduceat(peaks, self.begins)
         return most, last
 
@@ -218,15 +232,19 @@ class _Sweep:
             for name in late:
                 first, last = outside[name][0], outside[name][-1]
                 if name in leaving and first <= index <= last:
-                    moment = moment + self.bytes(self.outline.features[name], *self.needed[name])
+                    moment = moment + self.held(self.outline.features[name])
                 elif name not in leaving and index < first:
                     moment = moment - self.alive[name]
             peak = np.maximum(peak, self.pieces + moment)
         return peak
 
+    def held(self, feature: Feature) -> Ints:
+        """Bytes of the part of a tensor that a tile holds."""
+        return self.bytes(feature, *self.whole.get(feature.name, self.needed[feature.name]))
+
     def bytes(self, feature: Feature, rows: Ranges, columns: Ranges) -> Ints:
         size: Ints = rows.sizes[self.row] * columns.sizes[self.column] * feature.pixel_bytes
         return size
 
-    def per_option(self, values: Ints | Floats) -> Floats:
+    def per_option(self, values: Ints | Floats | Bools) -> Floats:
         return np.add.reduceat(values.astype(np.float64), self.begins)

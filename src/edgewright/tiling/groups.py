@@ -41,19 +41,19 @@ def group_of(graph: Graph, op_names: Iterable[str]) -> Group:
 def partitions(graph: Graph, outputs: Iterable[str], grid: tuple[int, int]) -> dict[str, list[list[tuple[int, int]]]]:
     """Ranges of each output for each part of each spatial axis; those of the last output are as equal as they can be.
 
-    Outputs of other resolutions are cut at the same places. Raises UnsupportedModelError for more parts than rows.
+    Outputs of other resolutions are cut at the same places. Raises UnsupportedModelError where a part would be empty.
     """
     regions = {name: full_region(graph.tensors[name]) for name in outputs}
     found: dict[str, list[list[tuple[int, int]]]] = {name: [] for name in regions}
     for axis in range(len(next(iter(regions.values())).ranges)):
         parts = grid[axis] if axis < 2 else 1
         sizes = {name: region.ranges[axis][1] for name, region in regions.items()}
-        if not 1 <= parts <= min(sizes.values()):
-            raise UnsupportedModelError(f"{min(sizes.values())} rows or columns can't be cut into {parts} tiles")
         last = list(sizes.values())[-1]
         for name, size in sizes.items():
-            scaled = [boundary(last, parts, i) * size // last for i in range(parts + 1)]
-            found[name].append(list(pairwise(scaled)))
+            ranges = list(pairwise(boundary(last, parts, i) * size // last for i in range(parts + 1)))
+            if any(start == stop for start, stop in ranges):
+                raise UnsupportedModelError(f"{size} rows or columns can't be cut into {parts} tiles")
+            found[name].append(ranges)
     return found
 
 

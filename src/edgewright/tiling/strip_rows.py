@@ -40,21 +40,28 @@ class StripRows:
         self.ends: dict[str, Ints] = {}
         self.lows: dict[str, Ints] = {}
         self.reads: dict[int, list[Read]] = {}
-        self.valid: Bools = np.array(counts) <= self.least
+        self.valid: dict[int, Bools] = {}
+        """For each op the counts of strips that it allows."""
 
     def find(self, index: int) -> None:
         """How far down an op has to go in each strip, and which rows it reads for that; from the last op backward."""
         step, features = self.outline.steps[index], self.outline.features
+        self.valid[index] = np.array(self.counts) <= self.least
         for name in step.makes:
             if features[name].leaves(self.end):
-                self._extend(name, self._parts(features[name].rows))
+                parts = self._parts(features[name].rows)
+                is_strip = np.arange(self.shape[1]) < np.array(self.counts)[:, None]
+                self.valid[index] &= ~np.any(is_strip & (parts == shifted(parts)), axis=1)
+                self._extend(name, parts)
         wanted = [self.ends[name] for name in step.makes if name in self.ends]
         if not wanted:
             return
         size = features[step.makes[0]].rows
         stop: Ints = np.minimum(-(-np.maximum.reduce(wanted) // step.block) * step.block, size)
         self.ends |= dict.fromkeys(step.makes, stop)
-        self.reads[index] = [self._read(name, rows, shifted(stop), stop, size) for name, rows, _ in step.reads]
+        self.reads[index] = reads = [self._read(name, rows, shifted(stop), stop, size) for name, rows, _ in step.reads]
+        for read in reads:
+            self.valid[index] &= ~np.any(read.active & (read.low >= read.high), axis=1)
 
     def starts(self, feature: Feature) -> Ints:
         return shifted(self.ends[feature.name])
@@ -79,19 +86,17 @@ class StripRows:
         ends = [
             [boundary(self.least, n, min(i, n)) * size // self.least for i in range(1, width + 1)] for n in self.counts
         ]
-        self.valid &= np.array(self.counts) <= size
         return np.array(ends, np.int64)
 
     def _read(self, name: str, axis: AxisMap, start: Ints, stop: Ints, size: int) -> Read:
         low, high = axis.uncut(start, stop)
-        reach = np.where(stop == size, axis.size, np.clip(high, 0, axis.size))
-        self._extend(name, np.where(stop > 0, reach, 0))
         whole, active = (start == 0) & (stop == size), stop > start
+        reach = np.where(whole, axis.size, np.where(stop > 0, np.clip(high, 0, axis.size), 0))
+        self._extend(name, np.maximum.accumulate(reach, axis=1))
         low = np.where(whole, 0, np.maximum(low, 0))
         high = np.where(whole, axis.size, np.minimum(high, axis.size))
         asked = np.where(active, low, _NEVER)
         self.lows[name] = np.minimum(self.lows[name], asked) if name in self.lows else asked
-        self.valid &= ~np.any(active & (low >= high), axis=1)
         return Read(name, np.where(active, low, 0), np.where(active, high, 0), active)
 
     def _extend(self, name: str, stop: Ints) -> None:

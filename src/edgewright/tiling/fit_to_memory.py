@@ -1,0 +1,126 @@
+"""A network fitted to a budget on a runtime: the search with the runtime's own peaks, and times of a device."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from edgewright.errors import BudgetError
+from edgewright.graph.edits import Edit, apply
+from edgewright.graph.layers import layers_of
+from edgewright.graph.types import Graph
+from edgewright.memory.onnxruntime import PeakPrediction, Settings, predict_peak
+from edgewright.tiling.lower import lower
+from edgewright.tiling.plan import TilingPlan
+from edgewright.tiling.rates import OpTime, Rates, network_macs
+from edgewright.tiling.search import Pricing, frontier, least_memory, search
+from edgewright.timing import ExecutionTimeModel
+from edgewright.units import parse_bytes
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a network is to fit: the runtime's memory settings and blocked layout, and the device's times if known.
+
+    Without an execution-time model, times come from operations and bytes moved, and only their ratios count.
+    """
+
+    settings: Settings = "lean"
+    block: int = 16
+    threads: int = 1
+    learned: ExecutionTimeModel | None = None
+
+    def peak(self, graph: Graph) -> PeakPrediction:
+        """The predicted peak of a network as its file says it."""
+        return predict_peak(graph, self.settings, block=self.block, threads=self.threads, arena_bytes=0)
+
+    def seconds(self, graph: Graph) -> float:
+        """The predicted time of a network."""
+        if self.learned is None:
+            return Rates().price(graph)[1]
+        return float(self.learned.predict_network([layer for _, layer in layers_of(graph)]).sum())
+
+    def pricing(self, graph: Graph) -> Pricing:
+        """What the search goes by for a network."""
+        usual = Rates()
+        if self.learned is None:
+            return Pricing(usual, self._price)
+        factor = self.seconds(graph) / max(usual.price(graph)[1], 1e-12)
+        rates = Rates(usual.macs_per_s / factor, usual.bytes_per_s / factor, usual.op_s * factor)
+        return Pricing(rates, self._price, _times(graph, rates, self.learned))
+
+    def _price(self, graph: Graph) -> tuple[int, float]:
+        return self.peak(graph).peak_bytes, self.seconds(graph)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A plan, the edits that carry it out, and what is predicted of the network before and after them."""
+
+    plan: TilingPlan
+    edits: tuple[Edit, ...]
+    before: PeakPrediction
+    after: PeakPrediction
+    before_s: float
+    after_s: float
+    macs: int
+
+
+@dataclass(frozen=True)
+class Wish:
+    """The bytes to stay inside, or how many times the time may be taken; one of both."""
+
+    bytes: int | None = None
+    slowdown: float | None = None
+
+
+def asked_for(memory: int | str | None, slowdown: float | None) -> Wish:
+    """What a user asked for. Raises BudgetError where it is no size above zero or no ratio of at least 1, or not one."""
+    if (memory is None) == (slowdown is None):
+        raise BudgetError("say either how much memory may be used or how many times the time may be taken")
+    if slowdown is not None:
+        if not 1 <= slowdown < float("inf"):
+            raise BudgetError(f"a slowdown of {slowdown} is no ratio of at least 1, such as 1.1")
+        return Wish(None, slowdown)
+    size = parse_bytes(str(memory))
+    if size < 1:
+        raise BudgetError(f"{memory!r} must be at least one byte")
+    return Wish(size)
+
+
+def fit(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fitted:
+    """The fastest plan whose predicted peak stays inside the budget, or the one of least peak in the time allowed.
+
+    No groups where none are needed. Raises BudgetError, which names the op in the way and the least budget that can be
+    met.
+    """
+    pricing = target.pricing(graph)
+    try:
+        if wish.bytes is not None:
+            plan = search(graph, wish.bytes, pricing)
+        else:
+            plan = least_memory(graph, wish.slowdown or 1.0, pricing)
+    except BudgetError as error:
+        raise BudgetError(f"{source}: {error}") from error
+    edits = lower(graph, plan)
+    after = apply(graph, edits) if edits else graph
+    return Fitted(
+        plan, edits, target.peak(graph), target.peak(after),
+        target.seconds(graph), target.seconds(after), network_macs(graph),
+    )  # fmt: skip
+
+
+def frontier_of(graph: Graph, target: Target) -> tuple[TilingPlan, ...]:
+    """Plans that none beats in both memory and time, from the fastest to the smallest."""
+    return frontier(graph, target.pricing(graph))
+
+
+def _times(graph: Graph, rates: Rates, learned: ExecutionTimeModel) -> Mapping[str, OpTime]:
+    """The learned time of each op, split into what every tile pays and what tiles share as the rates say."""
+    parts, named = rates.times(graph), layers_of(graph)
+    seconds = learned.predict_network([layer for _, layer in named])
+    found = {}
+    for (name, _), time_s in zip(named, seconds, strict=True):
+        part = parts.get(name, OpTime())
+        whole = part.fixed_s + part.variable_s
+        fixed = float(time_s) * (part.fixed_s / whole if whole else 0.0)
+        found[name] = OpTime(fixed, float(time_s) - fixed)
+    return found
