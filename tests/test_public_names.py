@@ -15,13 +15,16 @@ def test_public_names() -> None:
         "Evaluation",
         "bench",
         "devices",
+        "draw_frontier",
         "draw_stairs",
         "evaluate",
         "explain",
         "fit",
+        "frontier",
         "lean_session",
         "memory",
         "profile",
+        "tile",
         "write_page",
     ]
     assert all(getattr(ew, name).__doc__ for name in ew.__all__)

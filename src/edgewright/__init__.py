@@ -5,6 +5,7 @@ import edgewright as ew
 ew.profile(["model.onnx"])        # measure this machine, learn its execution-time model
 ew.explain("model.onnx")          # where the time goes, layer by layer
 ew.memory("model.onnx")           # peak memory, and who holds it
+ew.tile("model.onnx", "small.onnx", memory="16MB")
 """
 
 import edgewright.memory  # first: submodules must not hide functions of the same names
@@ -14,12 +15,15 @@ from edgewright.api import (
     Evaluation,
     bench,
     devices,
+    draw_frontier,
     draw_stairs,
     evaluate,
     explain,
     fit,
+    frontier,
     memory,
     profile,
+    tile,
     write_page,
 )
 from edgewright.errors import EdgewrightError
@@ -31,12 +35,15 @@ __all__ = [
     "Evaluation",
     "bench",
     "devices",
+    "draw_frontier",
     "draw_stairs",
     "evaluate",
     "explain",
     "fit",
+    "frontier",
     "lean_session",
     "memory",
     "profile",
+    "tile",
     "write_page",
 ]

@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from edgewright.errors import StoreError
@@ -25,6 +26,17 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
         raise StoreError(f"can't write {path}: {error.strerror or error}") from error
+
+
+@contextmanager
+def scratch_folder(beside: Path) -> Iterator[Path]:
+    """A hidden folder for files that are not finished, gone afterwards. Raises StoreError."""
+    try:
+        folder = tempfile.TemporaryDirectory(dir=beside, prefix=".edgewright-")
+    except OSError as error:
+        raise StoreError(f"can't write to {beside}: {error.strerror or error}") from error
+    with folder as name:
+        yield Path(name)
 
 
 def _mode(path: Path) -> int:

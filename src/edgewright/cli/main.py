@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from edgewright.cli import bench, devices, evaluate, explain, fit, memory, profile
+from edgewright.cli import bench, devices, evaluate, explain, fit, memory, profile, tile
 from edgewright.cli.output import print_json
 from edgewright.errors import EdgewrightError
 
-COMMANDS = (profile, devices, fit, evaluate, explain, bench, memory)
+COMMANDS = (profile, devices, fit, evaluate, explain, bench, memory, tile)
 DEBUG = "EDGEWRIGHT_DEBUG"
 
 

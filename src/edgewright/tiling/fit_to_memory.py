@@ -73,7 +73,7 @@ class Wish:
 
 
 def asked_for(memory: int | str | None, slowdown: float | None) -> Wish:
-    """What a user asked for. Raises BudgetError where it is no size above zero or no ratio of at least 1, or not one."""
+    """What a user asked for. Raises BudgetError for no size above zero, no ratio of at least 1, or both."""
     if (memory is None) == (slowdown is None):
         raise BudgetError("say either how much memory may be used or how many times the time may be taken")
     if slowdown is not None:
