@@ -37,9 +37,12 @@ class Builder:
             names = ("starts", "ends", "axes")
             attributes = {name: list(part) for name, part in zip(names, parts, strict=True)}
             return [_node("Slice", edit.name, [edit.input], [edit.output], **attributes)]
-        starts, ends, axes = (self.integers(f"{edit.name}_{i}", part) for i, part in enumerate(parts))
-        inputs = [edit.input, f"{edit.name}.starts" if waits else starts, ends, axes]
-        return [*(self._wait(edit) if waits else ()), _node("Slice", edit.name, inputs, [edit.output])]
+        if waits:
+            bounds = [f"{edit.name}.starts", *(self.integers(f"{edit.name}_{i}", parts[i]) for i in (1, 2))]
+        else:
+            bounds = [self.integers(f"{edit.name}_{i}", part) for i, part in enumerate(parts)]
+        node = _node("Slice", edit.name, [edit.input, *bounds], [edit.output])
+        return [*(self._wait(edit) if waits else ()), node]
 
     def _wait(self, edit: Slice) -> list[NodeProto]:
         name, rank = edit.name, len(self.graph.tensors[edit.after].shape)
