@@ -28,8 +28,6 @@ system at once. `arena`: only the arena on, with a first region of a chosen size
 _RUN_BYTES = {"default": 16 * 1024, "lean": 96 * 1024, "arena": 16 * 1024}
 _NODE_BYTES = 128
 """What a run, and each node of it, touches of the heap beside tensors; more where small tensors lie there too."""
-_OPEN_MARGIN = 1 / 8
-"""Added to the buffer of a memory pattern where shapes are computed in the run: seen to be up to so much larger."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,8 @@ def predict_peak(
     region = 0
     if settings == "arena":
         region = best_region([trial.events for trial in trials]) if arena_bytes is None else arena_bytes
-    margin = _OPEN_MARGIN if network.open_shapes else 0.0
-    taken, trial = max(((_resident(one, settings, region, margin), one) for one in trials), key=lambda pair: pair[0])
+    is_open = bool(network.open_shapes)
+    taken, trial = max(((_resident(one, settings, region, is_open), one) for one in trials), key=lambda pair: pair[0])
     resident = taken + _RUN_BYTES[settings] + _NODE_BYTES * len(trial.names)
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
     timeline = _timeline(trial)
@@ -153,7 +151,7 @@ def _trials(network: Network, settings: Settings, threads: int, orders: int) -> 
     return list(found.values())
 
 
-def _resident(trial: _Trial, settings: Settings, region: int, margin: float) -> int:
+def _resident(trial: _Trial, settings: Settings, region: int, is_open: bool) -> int:
     if settings == "lean":
         return mapped_peak(trial.events)
     if settings == "arena" and not region:
@@ -161,8 +159,7 @@ def _resident(trial: _Trial, settings: Settings, region: int, margin: float) -> 
         return arena.written_bytes + arena.touched_bytes // 32
     if settings == "arena":
         return region_peak(trial.events, region)
-    first, both = arena_peak(trial.events, runs=1).resident_bytes, pattern_peak(trial.events).resident_bytes
-    return both + int(margin * (both - first))
+    return pattern_peak(trial.events, is_open).resident_bytes
 
 
 def _timeline(trial: _Trial) -> list[int]:
