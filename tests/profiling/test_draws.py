@@ -13,7 +13,7 @@ from edgewright.profiling.sampling import width, windowed_output
 SEEDS = st.integers(0, 2**32 - 1)
 
 
-def is_consistent(layer: LayerSpec) -> bool:  # noqa: PLR0911
+def is_consistent(layer: LayerSpec) -> bool:
     """Whether shapes, window and groups of a layer fit each other."""
     if min((min(shape) for shape in (*layer.inputs, *layer.outputs)), default=0) < 1:
         return False

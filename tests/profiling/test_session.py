@@ -10,7 +10,7 @@ from tests.fakes import FakeClient, FakeRuntime, fake_seconds
 from edgewright.errors import StoreError
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement, Profile
-from edgewright.profiling.batch import Circumstances, Overheads, measure
+from edgewright.profiling.batch import Circumstances, Overheads, measure, measure_together
 from edgewright.profiling.plan import GeneralPlan, NetworkPlan, Plan, anchors, batch_number, plan_of
 from edgewright.profiling.session import campaign, load, spent_s
 
@@ -31,6 +31,9 @@ class UpTo:
 
     def batch(self, number: int, measured: Sequence[Measurement]) -> list[LayerSpec]:
         return self.plan.batch(number, measured) if number < self.end else []
+
+    def together(self, number: int) -> bool:
+        return self.plan.together(number)
 
 
 class Killed(BaseException):
@@ -58,7 +61,7 @@ def test_an_interrupted_campaign_equals_one_that_was_not(tmp_path: Path, stop: i
 def test_a_kill_in_the_middle_of_a_batch_loses_no_finished_batch(tmp_path: Path) -> None:
     class Dying(FakeClient):
         def ask(self, job: str, timeout_s: float = 120.0, **arguments: object) -> dict[str, object]:
-            if len(self.batches) == 9:
+            if len(self.batches) == 200:
                 raise Killed
             return super().ask(job, timeout_s, **arguments)
 
@@ -66,7 +69,7 @@ def test_a_kill_in_the_middle_of_a_batch_loses_no_finished_batch(tmp_path: Path)
     with pytest.raises(Killed):
         run(path, 20, Dying())
     kept = load(path)
-    assert max(map(batch_number, kept.measurements)) == 6  # two of the nine batches were the calibration
+    assert 2 < max(map(batch_number, kept.measurements)) < 19
     assert timeless(run(path, 20)) == timeless(run(tmp_path / "whole.jsonl", 20))
 
 
@@ -89,7 +92,7 @@ def test_the_anchors_come_back_every_twentieth_batch() -> None:
 def test_unstable_layers_are_measured_again(tmp_path: Path) -> None:
     profile = run(tmp_path / "profile.jsonl", 3)
     shaky = [replace(m, stable=False) for m in profile.measurements if batch_number(m) == 1]
-    assert GeneralPlan().batch(10, shaky) == list(dict.fromkeys(m.layer for m in shaky))
+    assert GeneralPlan().batch(10, shaky) == list(dict.fromkeys(m.layer for m in shaky))[:24]
     assert GeneralPlan().batch(10, profile.measurements) != [m.layer for m in shaky]
 
 
@@ -106,6 +109,26 @@ def test_a_refused_and_a_crashing_layer_cost_only_themselves() -> None:
     client = FakeClient(refuses=lambda layer: layer == layers[3], crashes=lambda layer: layer == layers[7])
     made = measure(client, FakeRuntime(), layers, HOW, Overheads(), "test/0")
     assert {m.layer for m in made} == set(layers) - {layers[3], layers[7]}
+
+
+def test_layers_are_measured_alone_or_together_and_say_so() -> None:
+    layers = GeneralPlan().batch(1, [])
+    client = FakeClient()
+    alone = measure(client, FakeRuntime(), layers, HOW, Overheads(), "t/0")
+    assert all(len(batch) == 1 for batch in client.batches) and all(m.alone for m in alone)
+    together = measure_together(client, FakeRuntime(), layers, HOW, Overheads(), "t/0")
+    assert client.batches[-1] == layers and not any(m.alone for m in together)
+    refusing = FakeClient(refuses=lambda layer: layer == layers[3])
+    assert measure_together(refusing, FakeRuntime(), layers, HOW, Overheads(), "t/0") == []
+
+
+def test_some_batches_are_measured_together_in_both_ways(tmp_path: Path) -> None:
+    profile = run(tmp_path / "profile.jsonl", 8)
+    both = {m.batch for m in profile.measurements if not m.alone}
+    assert both == {m.batch for m in profile.measurements if GeneralPlan().together(batch_number(m))}
+    for batch in both:
+        there = [m for m in profile.measurements if m.batch == batch]
+        assert {m.layer for m in there if not m.alone} <= {m.layer for m in there if m.alone}
 
 
 def test_overheads_of_the_profiler_are_taken_off() -> None:

@@ -30,9 +30,9 @@ class Circumstances:
     threads: int = 1
     level: str = "all"
     cpu: int | None = None
-    limit_s: float = 0.05
+    limit_s: float = 0.024
     rounds: int = 3
-    precision: float = 0.005
+    precision: float = 0.01
     least: int = 2
 
 

@@ -29,7 +29,8 @@ class BenchSetup:
     """How models are run: threads, core (None: any), shapes of dynamic inputs, processes a model, seconds for each.
 
     `budget_s` is for the timed rounds of one model, all its processes together; a slow model may take longer.
-    `settings` are the runtime's memory settings for each model in turn (`default` where there are fewer).
+    `settings` are the runtime's memory settings for each model in turn (`default` where there are fewer), with
+    the first region of the arena of each.
     """
 
     device: str = "local"
@@ -41,11 +42,12 @@ class BenchSetup:
     generations: int = 5
     budget_s: float = 4.0
     seed: int = 0
-    settings: tuple[str, ...] = ()
+    settings: tuple[tuple[str, int], ...] = ()
 
-    def settings_of(self, index: int) -> str:
-        """The memory settings of a model."""
-        return self.settings[index] if index < len(self.settings) else "default"
+    def settings_of(self, index: int) -> dict[str, Any]:
+        """The memory settings of a model, as the harness takes them."""
+        name, region_bytes = self.settings[index] if index < len(self.settings) else ("default", 0)
+        return {"settings": name, "arena_bytes": region_bytes}
 
     def arguments(self) -> dict[str, Any]:
         return {"threads": self.threads, "level": self.level, "shapes": dict(self.shapes), "seed": self.seed}
@@ -140,7 +142,7 @@ def bench(
             peaks[index],
             weights[index],
             outputs[index].finite,
-            setup.settings_of(index),
+            setup.settings_of(index)["settings"],
             ratio_of(medians[index], medians[0], seed=setup.seed) if index else None,
             compare_outputs(outputs[0], outputs[index]) if index and compare else None,
         )
@@ -167,7 +169,7 @@ def _generation(start: Start, models: Sequence[Path], setup: BenchSetup) -> list
         loaded = []
         for index, (model, client) in enumerate(zip(models, clients, strict=True)):
             with _naming(model):
-                how = {"cpu": setup.cpu, "settings": setup.settings_of(index), **setup.arguments()}
+                how = {"cpu": setup.cpu, **setup.settings_of(index), **setup.arguments()}
                 loaded.append(client.ask("load", _LOAD_TIMEOUT_S, model=client.put(model), **how))
         slowest_s = max(answer["run_s"] for answer in loaded)
         count, round_s = _rounds(setup, slowest_s)
@@ -202,8 +204,8 @@ def _figures(timings: Sequence[_Timing]) -> tuple[float, float, int, float]:
     return float(np.median(medians)), float(np.percentile(samples, 95)), len(samples), float(load_s)
 
 
-def _peak_bytes(client: HarnessClient, model: Path, setup: BenchSetup, settings: str) -> int | None:
-    answer = client.ask("memory", _LOAD_TIMEOUT_S, model=client.put(model), settings=settings, **setup.arguments())
+def _peak_bytes(client: HarnessClient, model: Path, setup: BenchSetup, settings: Mapping[str, Any]) -> int | None:
+    answer = client.ask("memory", _LOAD_TIMEOUT_S, model=client.put(model), **settings, **setup.arguments())
     found = answer.get("peak_bytes")
     return None if found is None else int(found)
 

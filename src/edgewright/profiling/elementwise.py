@@ -37,6 +37,9 @@ def _binary(random: Random) -> LayerSpec:
     form = pick(random, {"same": 5, "channel": 3, "scalar": 1, "row": 1}) if variant != "prelu" else "channel"
     full: Shape = (channels, items) if form in ("channel", "row") else (channels * items,)
     other = {"same": full, "channel": (channels, 1), "scalar": (1,), "row": (1, items)}[form]
+    if form == "channel" and random.random() < 0.15:  # several maps at once
+        batch = int(random.choice((2, 4, 8)))
+        full, other = (batch, *full), (1, channels, 1)
     inputs = (full, full, full) if variant == "where" else (full, other)
     return LayerSpec("binary", inputs, (full,), variant=variant)
 
@@ -109,7 +112,12 @@ def _slice(random: Random) -> LayerSpec:
 
 
 def _pad(random: Random) -> LayerSpec:
-    variant = pick(random, {"constant": 0.8, "reflect": 0.1, "edge": 0.1})
+    variant = pick(random, {"constant": 0.85, "reflect": 0.08, "edge": 0.07})
+    if random.random() < 0.25:
+        (outer, inner), size = _around(random), round(log_uniform(random, 4, 20000))
+        return LayerSpec(
+            "pad", ((outer, size, inner),), ((outer, size + int(random.integers(1, 64)), inner),), variant=variant
+        )
     channels, height, across = width(random), side(random, 4), side(random, 4)
     more = int(random.choice((1, 2, 2, 3, 4, 6)))
     made = (channels, height + more, across + more * int(random.random() < 0.8))

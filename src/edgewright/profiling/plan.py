@@ -21,13 +21,13 @@ _ANCHOR_SEED = 4711
 
 FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "conv": 40, "depthwise_conv": 18, "fully_connected": 11, "transposed_conv": 4, "matmul": 4,
-        "max_pool": 3, "average_pool": 3, "global_pool": 2, "gru": 3, "lstm": 3, "rnn": 3,
-        "unary": 8, "binary": 6, "normalization": 4, "softmax": 2, "reduction": 4, "resize": 2,
-        "concat": 3, "split": 2, "slice": 2, "pad": 3, "transpose": 3, "gather": 2, "expand": 2, "cast": 1.5,
+        "conv": 36, "depthwise_conv": 16, "fully_connected": 10, "transposed_conv": 4, "matmul": 4,
+        "max_pool": 5, "average_pool": 5, "global_pool": 2, "gru": 5, "lstm": 5, "rnn": 4,
+        "unary": 7, "binary": 7, "normalization": 4, "softmax": 3, "reduction": 5, "resize": 3,
+        "concat": 3, "split": 2, "slice": 4, "pad": 5, "transpose": 4, "gather": 3, "expand": 3, "cast": 1.5,
         "reorder": 1,
         "conv_int8": 6, "depthwise_conv_int8": 4, "fully_connected_int8": 3, "max_pool_int8": 2,
-        "average_pool_int8": 2, "global_pool_int8": 1, "unary_int8": 1, "binary_int8": 2, "concat_int8": 2,
+        "average_pool_int8": 2, "global_pool_int8": 1, "unary_int8": 0.5, "binary_int8": 2, "concat_int8": 2,
         "quantize_int8": 1, "dequantize_int8": 1,
     }
 )  # fmt: skip
@@ -80,7 +80,7 @@ class GeneralPlan:
         return f"general-{self.seed}"
 
     def batch(self, number: int, measured: Sequence[Measurement]) -> list[LayerSpec]:
-        own = [m for m in measured if plan_of(m) == self.name]
+        own = [m for m in measured if m.alone and plan_of(m) == self.name]
         if number % _ANCHORS_EVERY == 0:
             return anchors()
         if number % _ANCHORS_EVERY == _RETRIES_AT and (again := unstable(own)):

@@ -17,8 +17,10 @@ from edgewright.graph.types import ITEM_BITS, LayerSpec
 from edgewright.profile import Profile
 from edgewright.timing.tree import Seconds
 
-CAPACITIES = tuple(float(2**power) for power in range(16, 26))
+CAPACITIES = tuple(float(2**power) for power in range(16, 26, 2))
 """Bytes of weights, from 64 KiB to 32 MiB, that caches are tried to hold."""
+MOST = tuple(float(2**power) for power in range(18, 27, 2))
+"""Bytes of one layer's weights, from 256 KiB to 64 MiB, that caches are tried to keep for a layer alone."""
 FEWEST = 60
 """So many layers must have been measured both ways to say anything."""
 
@@ -28,18 +30,21 @@ class Context:
     """Seconds that a layer takes longer in a network: for each byte of cold weights, each byte moved, each layer.
 
     Weights are cold to the share that all weights of the network go beyond `capacity_bytes`, wholly at twice that.
+    Those of a layer that go beyond `most_bytes` come from further away when it is alone, too.
     """
 
     weight_s: float = 0.0
     moved_s: float = 0.0
     layer_s: float = 0.0
     capacity_bytes: float = 0.0
+    most_bytes: float = 0.0
 
     def added(self, layers: Sequence[LayerSpec]) -> Seconds:
         """Seconds to add to each layer of a network of these layers."""
         weights, moved = _bytes(layers)
         rates = np.array([self.weight_s, self.moved_s, self.layer_s])
-        found: Seconds = _columns(weights, moved, cold_share(weights.sum(), self.capacity_bytes)) @ rates
+        share = cold_share(weights.sum(), self.capacity_bytes)
+        found: Seconds = _columns(np.minimum(weights, self.most_bytes), moved, share) @ rates
         return found
 
 
@@ -61,10 +66,10 @@ def fit_context(profile: Profile) -> Context:
     pairs = [pair for pair in pairs if pair[0]]
     if sum(len(layers) for layers, _, _ in pairs) < FEWEST:
         return Context()
-    fits = [(*_fit(pairs, capacity), capacity) for capacity in CAPACITIES]
-    rates, _, capacity = min(fits, key=lambda found: found[1])
+    fits = [(*_fit(pairs, capacity, most), capacity, most) for capacity in CAPACITIES for most in MOST]
+    rates, _, capacity, most = min(fits, key=lambda found: found[1])
     weight_s, moved_s, layer_s = map(float, rates)
-    return Context(weight_s, moved_s, layer_s, capacity)
+    return Context(weight_s, moved_s, layer_s, capacity, most)
 
 
 Pairs = tuple[list[LayerSpec], Seconds, Seconds]
@@ -76,13 +81,14 @@ def _pairs(batch: Mapping[LayerSpec, float], alone: Mapping[LayerSpec, float]) -
     return layers, np.array([alone[layer] for layer in layers]), np.array([batch[layer] for layer in layers])
 
 
-def _fit(pairs: Sequence[Pairs], capacity_bytes: float) -> tuple[NDArray[np.float64], float]:
+def _fit(pairs: Sequence[Pairs], capacity_bytes: float, most_bytes: float) -> tuple[NDArray[np.float64], float]:
     from edgewright.timing.leaves import robust_fit
 
     columns, longer, together = [], [], []
     for layers, alone_s, together_s in pairs:
         weights, moved = _bytes(layers)
-        columns.append(_columns(weights, moved, cold_share(weights.sum(), capacity_bytes)))
+        share = cold_share(weights.sum(), capacity_bytes)
+        columns.append(_columns(np.minimum(weights, most_bytes), moved, share))
         longer.append(together_s - alone_s)
         together.append(together_s)
     seconds = np.concatenate(together)

@@ -98,7 +98,7 @@ def layers(
         inputs = random_inputs(profiled, shapes or {}, seed)
         run_profiled = bound_run(profiled, inputs)
         run = bound_run(open_session(model, threads, level), inputs) if end_to_end else None
-        warmup_runs = warm_up(run or run_profiled, limits.get("warmup_s", 0.006))
+        warmup_runs = warm_up(run or run_profiled, limits.get("warmup_s", 0.004))
         runs = [1 if run else warmup_runs]
         if run:
             run_profiled()
@@ -121,11 +121,12 @@ def load(
     cpu: int | None = None,
     warmup_s: float = 0.2,
     settings: str = "default",
+    arena_bytes: int = 0,
 ) -> Answer:
     """Opens a model for rounds to come and warms it up; `run_s` is the time of a warm run."""
     pin(cpu, threads)
     started = time.perf_counter()
-    session = open_session(model, threads, level, settings=settings)
+    session = open_session(model, threads, level, settings=settings, arena_bytes=arena_bytes)
     loaded_s = time.perf_counter() - started
     KEPT["run"] = bound_run(session, random_inputs(session, shapes or {}, seed))
     warmup_runs = warm_up(KEPT["run"], warmup_s)
