@@ -166,3 +166,29 @@ def test_a_region_of_just_the_size_needed_is_never_below_the_lifetimes() -> None
     quick, best = (predict_peak(graph, "arena", block=1, arena_bytes=size) for size in (0, None))
     assert quick.overhead_bytes >= 0
     assert best.peak_bytes == pytest.approx(quick.peak_bytes, rel=0.1)
+
+
+def cut(given: str, made: str, start: int, end: int, waits_for: str = "") -> Op:
+    inputs = (given, waits_for) if waits_for else (given,)
+    attributes = {"axes": (2,), "starts": (start,), "ends": (end,), "steps": (1,)}
+    return Op(made, "slice", inputs, (made,), None, "", attributes)
+
+
+def test_slices_that_are_all_of_a_tensor_become_one_split() -> None:
+    first, last = op("pad", "x", "a"), op("concat", "d e", "y")
+    middle = (op("unary", "b", "d", "sin"), op("unary", "c", "e", "cos"))
+    whole = network(first, cut("a", "b", 0, 60), cut("a", "c", 60, 128), *middle, last)
+    overlapping = network(first, cut("a", "b", 0, 70), cut("a", "c", 60, 128), *middle, last)
+    assert "split" in [node.kind for node in executed(whole, 1).order()]
+    assert "split" not in [node.kind for node in executed(overlapping, 1).order()]
+
+
+def test_a_slice_with_computed_bounds_hides_its_shape_from_the_planner() -> None:
+    """An activation behind it can't be planned in place."""
+    plain = network(cut("x", "a", 0, 128), op("unary", "a", "b", "relu"), op("unary", "b", "y", "sin"))
+    waiting = network(op("pad", "x", "w0"), cut("x", "a", 0, 128, waits_for="w0"), *plain.ops[1:])
+    assert executed(waiting, 1).open_shapes == {"a", "b", "y"}
+    assert executed(plain, 1).open_shapes == set()
+    assert held(plain) == 2
+    assert predict_peak(waiting, "default", block=1).timeline_bytes[-2][1] == 3 * SIZE
+    assert predict_peak(plain, "default", block=1).timeline_bytes[-2][1] == 2 * SIZE
