@@ -15,7 +15,7 @@ from edgewright.timing import ExecutionTimeModel, fit
 
 @pytest.fixture(scope="module")
 def model() -> ExecutionTimeModel:
-    return fit(noisy_profile(random_convs(500), noise=0.005))
+    return fit(noisy_profile(random_convs(250), noise=0.005), max_leaves=8)
 
 
 LAYERS = (conv(32, 33, 28), conv(32, 64, 28), LayerSpec("softmax", ((1, 10),), ((1, 10),)))
