@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgewright.report.tiling_view import FrontierView, ProofView, TilingView
     from edgewright.report.view import Explanation, Subject
     from edgewright.store import DeviceStore
-    from edgewright.tiling.fit_to_memory import Target
+    from edgewright.tiling.fit_to_memory import Fitted, Target
     from edgewright.timing import ExecutionTimeModel, HeldOut
 
 GENERAL_BUDGET_S, NETWORK_BUDGET_S, PROOF_BUDGET_S = 300.0, 60.0, 2.0
@@ -281,7 +281,7 @@ def tile(
     if found.edits and check:
         with scratch_folder(target_path.parent) as folder:
             form.apply(path, found.edits, folder / target_path.name, input_shapes)
-            proof = _proof(path, folder / target_path.name, settings, input_shapes or {}, asked.bytes, on_progress)
+            proof = _proof(path, folder / target_path.name, found, input_shapes or {}, asked.bytes, on_progress)
     form.apply(path, found.edits, target_path, input_shapes)
     request = Request(str(path), str(target_path), settings, name, asked.bytes, asked.slowdown)
     return tiling_view(request, graph, found, proof)
@@ -333,7 +333,7 @@ def _target(settings: "Settings", device: str | None) -> "tuple[str | None, Targ
 
 
 def _proof(
-    path: Path, tiled: Path, settings: "Settings", shapes: Shapes, budget_bytes: int | None, on_progress: OnProgress
+    path: Path, tiled: Path, found: "Fitted", shapes: Shapes, budget_bytes: int | None, on_progress: OnProgress
 ) -> "ProofView":
     """The tiled file beside the original, by `bench`. Raises EdgewrightError where outputs differ."""
     from edgewright.profiling.bench import BenchSetup
@@ -341,9 +341,11 @@ def _proof(
     from edgewright.profiling.local import core, start
     from edgewright.report.tiling_view import proof_view
 
-    each = tuple(dict.fromkeys(("default", settings)))
-    setup = BenchSetup(cpu=core(1), shapes=shapes, budget_s=PROOF_BUDGET_S, settings=each * 2)
-    models = [path] * len(each) + [tiled] * len(each)
+    settings = found.after.settings
+    regions = (found.before.arena_bytes, found.after.arena_bytes)
+    each = [(("default", 0), (settings, region)) if settings != "default" else (("default", 0),) for region in regions]
+    setup = BenchSetup(cpu=core(1), shapes=shapes, budget_s=PROOF_BUDGET_S, settings=each[0] + each[1])
+    models = [path] * len(each[0]) + [tiled] * len(each[1])
     report = compare_models(
         lambda: start("onnxruntime"), models, setup, True, lambda done, steps: on_progress("proving", done / steps)
     )

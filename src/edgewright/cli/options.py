@@ -52,7 +52,7 @@ def add_settings(command: argparse.ArgumentParser, usual: str) -> None:
     """--settings of the runtime's memory."""
     command.add_argument(
         "--settings",
-        choices=("default", "lean"),
+        choices=("default", "lean", "arena"),
         default=usual,
         help=f"the runtime's memory settings: its own, or those of edgewright.lean_session ({usual})",
     )

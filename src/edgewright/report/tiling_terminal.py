@@ -110,7 +110,7 @@ def _peak(row: MeasuredView) -> str:
 def _ending(view: TilingView) -> Text:
     if not view.session:
         return Text("\nThe peak holds under the runtime's default settings.", style="dim")
-    return Text(f"\nThe peak holds under the lean settings: session = {view.session}", style="dim")
+    return Text(f"\nThe peak holds under the {view.settings} settings: session = {view.session}", style="dim")
 
 
 def _times_from(device: str | None) -> str:

@@ -122,7 +122,7 @@ def tiling_view(asked: Request, graph: Graph, found: Fitted, proof: ProofView | 
         found.before.inputs_bytes, found.before.weights_bytes, found.after.peak_op,
         found.before_s, found.after_s, found.after_s / found.before_s if found.before_s else 1.0,
         found.macs, found.plan.extra_macs, _percent(found.plan.extra_macs, found.macs),
-        f"edgewright.lean_session({asked.out!r})" if asked.settings == "lean" else "", proof,
+        _session(asked, found.after.arena_bytes), proof,
     )  # fmt: skip
 
 
@@ -175,6 +175,12 @@ def _measured(which: str, result: "BenchResult") -> MeasuredView:
     ratio = result.ratio
     value, low, high = (ratio.value, ratio.low, ratio.high) if ratio else (None, None, None)
     return MeasuredView(which, result.settings, result.median_s, value, low, high, result.peak_bytes)
+
+
+def _session(asked: Request, arena_bytes: int) -> str:
+    if asked.settings == "arena":
+        return f"edgewright.lean_session({asked.out!r}, 'arena', arena_bytes={arena_bytes})"
+    return f"edgewright.lean_session({asked.out!r})" if asked.settings == "lean" else ""
 
 
 def _percent(extra: int, whole: int) -> float:

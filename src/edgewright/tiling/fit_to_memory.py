@@ -13,7 +13,7 @@ from edgewright.tiling.plan import TilingPlan
 from edgewright.tiling.rates import OpTime, Rates, network_macs
 from edgewright.tiling.search import Pricing, frontier, least_memory, search
 from edgewright.timing import ExecutionTimeModel
-from edgewright.units import parse_bytes
+from edgewright.units import format_bytes, parse_bytes
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Target:
     threads: int = 1
     learned: ExecutionTimeModel | None = None
 
-    def peak(self, graph: Graph) -> PeakPrediction:
-        """The predicted peak of a network as its file says it."""
-        return predict_peak(graph, self.settings, block=self.block, threads=self.threads, arena_bytes=0)
+    def peak(self, graph: Graph, arena_bytes: int | None = None) -> PeakPrediction:
+        """The predicted peak of a network as its file says it; `arena_bytes` as in `predict_peak`."""
+        return predict_peak(graph, self.settings, block=self.block, threads=self.threads, arena_bytes=arena_bytes)
 
     def seconds(self, graph: Graph) -> float:
         """The predicted time of a network."""
@@ -48,7 +48,7 @@ class Target:
         return Pricing(rates, self._price, _times(graph, rates, self.learned))
 
     def _price(self, graph: Graph) -> tuple[int, float]:
-        return self.peak(graph).peak_bytes, self.seconds(graph)
+        return self.peak(graph, arena_bytes=0).peak_bytes, self.seconds(graph)
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,31 @@ def fit(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fi
     """
     pricing = target.pricing(graph)
     try:
-        if wish.bytes is not None:
-            plan = search(graph, wish.bytes, pricing)
-        else:
-            plan = least_memory(graph, wish.slowdown or 1.0, pricing)
+        if wish.bytes is None:
+            return _fitted(graph, least_memory(graph, wish.slowdown or 1.0, pricing), target)
+        return _inside(graph, wish.bytes, pricing, target)
     except BudgetError as error:
         raise BudgetError(f"{source}: {error}") from error
+
+
+def _inside(graph: Graph, budget_bytes: int, pricing: Pricing, target: Target) -> Fitted:
+    """The plan for a budget; the search prices arenas a little low, so it is asked again for less where that shows."""
+    found = _fitted(graph, search(graph, budget_bytes, pricing), target)
+    wanted = float(budget_bytes)
+    while found.after.peak_bytes > budget_bytes:
+        wanted *= min(budget_bytes / found.after.peak_bytes, 0.99)
+        try:
+            found = _fitted(graph, search(graph, int(wanted), pricing), target)
+        except BudgetError as error:
+            least = found.after.peak_bytes
+            raise BudgetError(
+                f"{format_bytes(budget_bytes)} can't be met: op {found.after.peak_op!r} stands in the way; "
+                f"the least budget that can be met is {format_bytes(least)} ({least} bytes)"
+            ) from error
+    return found
+
+
+def _fitted(graph: Graph, plan: TilingPlan, target: Target) -> Fitted:
     edits = lower(graph, plan)
     after = apply(graph, edits) if edits else graph
     return Fitted(
