@@ -25,7 +25,8 @@ class MemoryView:
 
     `lower_bound_bytes` is the most that lives at once in the order of the file: without rewriting the network no
     allocator needs less, unless the runtime itself fuses ops. The weights are in none of the figures but their own.
-    `timeline_bytes` has what lives while each executed op runs, inputs included.
+    `timeline_bytes` has what lives while each executed op runs, inputs included; `arena_bytes` is the first region that
+    the settings `arena` need.
     """
 
     model: str
@@ -42,6 +43,7 @@ class MemoryView:
     lower_bound_op: str
     holders: tuple[Holder, ...]
     timeline_bytes: tuple[tuple[str, int], ...]
+    arena_bytes: int = 0
 
 
 def memory_view(model: str, graph: Graph, peak: PeakPrediction) -> MemoryView:
@@ -54,6 +56,7 @@ def memory_view(model: str, graph: Graph, peak: PeakPrediction) -> MemoryView:
         peak.scratch_bytes, peak.inputs_bytes, peak.overhead_bytes, peak.weights_bytes,
         lives.peak_bytes, graph.ops[lives.peak_index].name if graph.ops else "",
         tuple(_holder(graph, *one, peak.peak_bytes) for one in holders if one[2]), peak.timeline_bytes,
+        peak.arena_bytes,
     )  # fmt: skip
 
 

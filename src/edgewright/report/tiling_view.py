@@ -76,6 +76,7 @@ class TilingView:
     extra_macs: int
     extra_percent: float
     session: str
+    arena_bytes: int
     proof: ProofView | None = None
 
 
@@ -122,7 +123,7 @@ def tiling_view(asked: Request, graph: Graph, found: Fitted, proof: ProofView | 
         found.before.inputs_bytes, found.before.weights_bytes, found.after.peak_op,
         found.before_s, found.after_s, found.after_s / found.before_s if found.before_s else 1.0,
         found.macs, found.plan.extra_macs, _percent(found.plan.extra_macs, found.macs),
-        _session(asked, found.after.arena_bytes), proof,
+        _session(asked, found.after.arena_bytes), found.after.arena_bytes, proof,
     )  # fmt: skip
 
 
