@@ -169,7 +169,7 @@ def test_bench_tells_other_outputs(run: Run, network: Path, tmp_path: Path, devi
 
 def test_version_and_help(run: Run) -> None:
     assert re.fullmatch(r"edgewright \d+\.\d+\.\d+\n", run("--version").out)
-    for command in ("profile", "devices", "fit", "evaluate", "explain", "bench"):
+    for command in ("profile", "devices", "fit", "evaluate", "explain", "bench", "memory", "tile"):
         told = run(command, "--help")
         assert told.status == 0
         assert "--json" in told.out
