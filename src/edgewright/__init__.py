@@ -15,17 +15,14 @@ from edgewright.api import (
     Evaluation,
     bench,
     devices,
-    draw_frontier,
     draw_stairs,
     evaluate,
     explain,
     fit,
-    frontier,
-    memory,
     profile,
-    tile,
     write_page,
 )
+from edgewright.api_memory import draw_frontier, frontier, memory, tile
 from edgewright.errors import EdgewrightError
 from edgewright.runtimes.lean import lean_session
 

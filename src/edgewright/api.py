@@ -10,21 +10,17 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from edgewright.errors import DataError, EdgewrightError, ModelError, StoreError
+from edgewright.errors import DataError, EdgewrightError, StoreError
 from edgewright.profile import Profile
 
 if TYPE_CHECKING:
     from edgewright.graph.types import Graph, Shape
-    from edgewright.memory.onnxruntime import Settings
     from edgewright.profiling.bench import BenchReport
-    from edgewright.report.memory_view import MemoryView
-    from edgewright.report.tiling_view import FrontierView, ProofView, TilingView
     from edgewright.report.view import Explanation, Subject
     from edgewright.store import DeviceStore
-    from edgewright.tiling.fit_to_memory import Fitted, Target
     from edgewright.timing import ExecutionTimeModel, HeldOut
 
-GENERAL_BUDGET_S, NETWORK_BUDGET_S, PROOF_BUDGET_S = 300.0, 60.0, 2.0
+GENERAL_BUDGET_S, NETWORK_BUDGET_S = 300.0, 60.0
 
 File = str | PathLike[str]
 Shapes = Mapping[str, "Shape"]
@@ -189,7 +185,7 @@ def draw_stairs(explained: "Explanation", path: File) -> None:
     stairs = explained.stairs
     if stairs is None:
         raise EdgewrightError(f"{explained.model}: no layer has a width that could change, so there is no staircase")
-    _drawn(lambda: draw_file(stairs, Path(path)), path)
+    drawn(lambda: draw_file(stairs, Path(path)), path)
 
 
 def write_page(explained: "Explanation", path: File) -> None:
@@ -226,142 +222,6 @@ def bench(
         compare,
         lambda done, steps: on_progress("measuring", done / steps),
     )
-
-
-def memory(
-    model: File, *, settings: "Settings" = "default", input_shapes: Shapes | None = None, threads: int = 1
-) -> "MemoryView":
-    """The peak memory of a network as predicted, who holds it, what lives at each op, and the lower bound.
-
-    Nothing of the network is run. Raises ModelError, MeasurementError.
-    """
-    from edgewright.formats import open as open_format
-    from edgewright.memory.onnxruntime import predict_peak
-    from edgewright.profiling.local import block_channels
-    from edgewright.report.memory_view import memory_view
-
-    path = Path(model)
-    graph = open_format(path).read(path, input_shapes)
-    peak = predict_peak(graph, settings, block=block_channels(), threads=threads, open_inputs=tuple(input_shapes or ()))
-    return memory_view(str(path), graph, peak)
-
-
-def tile(
-    model: File,
-    out: File,
-    *,
-    memory: int | str | None = None,
-    slowdown: float | None = None,
-    settings: "Settings" = "lean",
-    device: str | None = None,
-    check: bool = True,
-    input_shapes: Shapes | None = None,
-    on_progress: OnProgress = lambda _, __: None,
-) -> "TilingView":
-    """Write a network that needs less memory and gives the same outputs: the fastest one predicted to stay inside
-    `memory` (bytes, or text such as "16MB"), or the one of least memory at `slowdown` times the time.
-
-    `check` runs it beside the original before anything is written. Raises BudgetError where the budget is no size or
-    can't be met, ModelError, MeasurementError, StoreError; then nothing is written.
-    """
-    from edgewright.files import scratch_folder
-    from edgewright.formats import open as open_format
-    from edgewright.report.tiling_view import Request, tiling_view
-    from edgewright.tiling.fit_to_memory import asked_for, fit
-
-    asked = asked_for(memory, slowdown)
-    path, target_path = Path(model), Path(out)
-    form = open_format(path)
-    _check_output(path, target_path)
-    graph = form.read(path, input_shapes)
-    name, target = _target(settings, device)
-    on_progress("searching", 0.1)
-    found = fit(graph, asked, target, str(path))
-    proof = None
-    if found.edits and check:
-        with scratch_folder(target_path.parent) as folder:
-            form.apply(path, found.edits, folder / target_path.name, input_shapes)
-            proof = _proof(path, folder / target_path.name, found, input_shapes or {}, asked.bytes, on_progress)
-    form.apply(path, found.edits, target_path, input_shapes)
-    request = Request(str(path), str(target_path), settings, name, asked.bytes, asked.slowdown)
-    return tiling_view(request, graph, found, proof)
-
-
-def frontier(
-    model: File,
-    *,
-    settings: "Settings" = "lean",
-    device: str | None = None,
-    input_shapes: Shapes | None = None,
-    on_progress: OnProgress = lambda _, __: None,
-) -> "FrontierView":
-    """Tiling plans that none beats in both predicted memory and time, from the fastest to the smallest.
-
-    Raises ModelError, MeasurementError, StoreError.
-    """
-    from edgewright.formats import open as open_format
-    from edgewright.report.tiling_view import Request, frontier_view
-    from edgewright.tiling.fit_to_memory import frontier_of
-    from edgewright.tiling.rates import network_macs
-
-    path = Path(model)
-    graph = open_format(path).read(path, input_shapes)
-    name, target = _target(settings, device)
-    on_progress("searching", 0.1)
-    request = Request(str(path), "", settings, name)
-    return frontier_view(request, graph, frontier_of(graph, target), network_macs(graph))
-
-
-def draw_frontier(found: "FrontierView", path: File) -> None:
-    """Draw a frontier to a .png, .svg or .pdf file. Raises EdgewrightError."""
-    from edgewright.report.frontier_plot import draw_file
-
-    _drawn(lambda: draw_file(found, Path(path)), path)
-
-
-def _target(settings: "Settings", device: str | None) -> "tuple[str | None, Target]":
-    """Where a network is to fit: this machine, with the named device's times, else those of the usual device if any."""
-    from edgewright.profiling.local import block_channels
-    from edgewright.store import open_store
-    from edgewright.tiling.fit_to_memory import Target
-
-    store = open_store()
-    name = device if device is None else store.choose(device)
-    if device is None and (names := [one for one in store.names() if store.model_path(one).exists()]):
-        name = "local" if "local" in names else names[0] if len(names) == 1 else None
-    return name, Target(settings, block_channels(), 1, store.model(name) if name is not None else None)
-
-
-def _proof(
-    path: Path, tiled: Path, found: "Fitted", shapes: Shapes, budget_bytes: int | None, on_progress: OnProgress
-) -> "ProofView":
-    """The tiled file beside the original, by `bench`. Raises EdgewrightError where outputs differ."""
-    from edgewright.profiling.bench import BenchSetup
-    from edgewright.profiling.bench import bench as compare_models
-    from edgewright.profiling.local import core, start
-    from edgewright.report.tiling_view import proof_view
-
-    settings = found.after.settings
-    regions = (found.before.arena_bytes, found.after.arena_bytes)
-    each = [(("default", 0), (settings, region)) if settings != "default" else (("default", 0),) for region in regions]
-    setup = BenchSetup(cpu=core(1), shapes=shapes, budget_s=PROOF_BUDGET_S, settings=each[0] + each[1])
-    models = [path] * len(each[0]) + [tiled] * len(each[1])
-    report = compare_models(
-        lambda: start("onnxruntime"), models, setup, True, lambda done, steps: on_progress("proving", done / steps)
-    )
-    if report.failures:
-        raise EdgewrightError(f"{path}: nothing was written, as the proof failed: {report.failures[0]}")
-    return proof_view(report, budget_bytes)
-
-
-def _check_output(path: Path, out: Path) -> None:
-    """Refuses early what can't be written at the end."""
-    if out.is_dir():
-        raise ModelError(f"{out}: is a folder")
-    if out.exists() and out.samefile(path):
-        raise ModelError(f"{out}: the output would overwrite the model that is read")
-    if not out.parent.is_dir():
-        raise ModelError(f"{out}: there is no folder {out.parent}")
 
 
 def _explained(
@@ -443,7 +303,7 @@ def _summary(name: str) -> DeviceSummary:
     )  # fmt: skip
 
 
-def _drawn(draw: Callable[[], None], path: File) -> None:
+def drawn(draw: Callable[[], None], path: File) -> None:
     """Draws to a file, with what goes wrong in clear words."""
     try:
         draw()

@@ -2,7 +2,7 @@
 
 import argparse
 
-from edgewright import api
+from edgewright import api_memory
 from edgewright.cli.options import Commands, add_command, add_inputs, add_settings
 from edgewright.cli.output import console, print_json
 
@@ -21,7 +21,7 @@ def add(commands: Commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    view = api.memory(arguments.model, settings=arguments.settings, input_shapes=dict(arguments.input))
+    view = api_memory.memory(arguments.model, settings=arguments.settings, input_shapes=dict(arguments.input))
     if arguments.json:
         print_json(view)
     else:

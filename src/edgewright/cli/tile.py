@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from edgewright import api
+from edgewright import api_memory
 from edgewright.cli.options import Commands, add_command, add_inputs, add_settings
 from edgewright.cli.output import console, print_json, progress
 
@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.plot is not None:
         arguments.wrong_usage("--plot draws a frontier: add --frontier in the place of --memory or --slowdown")
     with progress() as on_progress:
-        view = api.tile(
+        view = api_memory.tile(
             arguments.model,
             arguments.output,
             memory=arguments.memory,
@@ -67,7 +67,7 @@ def _frontier(arguments: argparse.Namespace) -> int:
     if arguments.output is not None:
         arguments.wrong_usage("--frontier writes no model: leave -o out")
     with progress() as on_progress:
-        view = api.frontier(
+        view = api_memory.frontier(
             arguments.model,
             settings=arguments.settings,
             device=arguments.device,
@@ -75,7 +75,7 @@ def _frontier(arguments: argparse.Namespace) -> int:
             on_progress=on_progress,
         )
     if arguments.plot is not None:
-        api.draw_frontier(view, arguments.plot)
+        api_memory.draw_frontier(view, arguments.plot)
     if arguments.json:
         print_json(view)
     else:
