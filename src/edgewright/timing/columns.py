@@ -76,18 +76,19 @@ class Table:
         return first * second if name.endswith("area") else first / second
 
     def with_work(self, weights: Weights) -> "Table":
-        """The table with a column `work`: the items of each layer times what its named properties weigh together."""
+        """The table with a column `work`: items times what the named properties of each layer weigh together."""
         if not weights:
             return self
-        factor = np.zeros(self.size)
+        work = np.zeros(self.size)
         for key, weight in weights.items():
-            factor += weight * self.named.get(key, np.zeros(self.size, np.bool_))
-        return replace(self, columns={**self.columns, "work": self.worked_items * factor})
+            if key in self.named:
+                work += weight * self.worked_items(key[0]) * self.named[key]
+        return replace(self, columns={**self.columns, "work": work})
 
-    @property
-    def worked_items(self) -> Column:
-        """The items that the op of each layer is applied to: those of its input where it is larger than its output."""
-        return np.maximum(self.needs.input_items, self.needs.output_items)
+    def worked_items(self, name: str) -> Column:
+        """The items that a property works on: what is fused on the output, a variant on the larger of both sides."""
+        made: Column = self.needs.output_items
+        return made if name == "fused" else np.maximum(self.needs.input_items, made)
 
     def take(self, rows: NDArray[np.intp]) -> "Table":
         """The table of the given rows alone."""

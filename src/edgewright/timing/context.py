@@ -19,8 +19,9 @@ from edgewright.timing.tree import Seconds
 
 CAPACITIES = tuple(float(2**power) for power in range(16, 26, 2))
 """Bytes of weights, from 64 KiB to 32 MiB, that caches are tried to hold."""
-MOST = tuple(float(2**power) for power in range(18, 27, 2))
-"""Bytes of one layer's weights, from 256 KiB to 64 MiB, that caches are tried to keep for a layer alone."""
+MOST = tuple(float(2**power) for power in range(16, 25, 2))
+"""Bytes of a layer's weights, from 64 KiB to 16 MiB, that it is tried to wait for."""
+DENSE = frozenset({"fully_connected", "matmul"})
 FEWEST = 60
 """So many layers must have been measured both ways to say anything."""
 
@@ -30,10 +31,12 @@ class Context:
     """Seconds that a layer takes longer in a network: for each byte of cold weights, each byte moved, each layer.
 
     Weights are cold to the share that all weights of the network go beyond `capacity_bytes`, wholly at twice that.
-    Those of a layer that go beyond `most_bytes` come from further away when it is alone, too.
+    Dense layers use each of theirs once and wait for all of them; others use theirs again and again, so that no more
+    than the first `most_bytes` are waited for.
     """
 
     weight_s: float = 0.0
+    dense_weight_s: float = 0.0
     moved_s: float = 0.0
     layer_s: float = 0.0
     capacity_bytes: float = 0.0
@@ -41,10 +44,8 @@ class Context:
 
     def added(self, layers: Sequence[LayerSpec]) -> Seconds:
         """Seconds to add to each layer of a network of these layers."""
-        weights, moved = _bytes(layers)
-        rates = np.array([self.weight_s, self.moved_s, self.layer_s])
-        share = cold_share(weights.sum(), self.capacity_bytes)
-        found: Seconds = _columns(np.minimum(weights, self.most_bytes), moved, share) @ rates
+        rates = np.array([self.weight_s, self.dense_weight_s, self.moved_s, self.layer_s])
+        found: Seconds = _columns(layers, self.capacity_bytes, self.most_bytes) @ rates
         return found
 
 
@@ -68,8 +69,8 @@ def fit_context(profile: Profile) -> Context:
         return Context()
     fits = [(*_fit(pairs, capacity, most), capacity, most) for capacity in CAPACITIES for most in MOST]
     rates, _, capacity, most = min(fits, key=lambda found: found[1])
-    weight_s, moved_s, layer_s = map(float, rates)
-    return Context(weight_s, moved_s, layer_s, capacity, most)
+    weight_s, dense_weight_s, moved_s, layer_s = map(float, rates)
+    return Context(weight_s, dense_weight_s, moved_s, layer_s, capacity, most)
 
 
 Pairs = tuple[list[LayerSpec], Seconds, Seconds]
@@ -86,9 +87,7 @@ def _fit(pairs: Sequence[Pairs], capacity_bytes: float, most_bytes: float) -> tu
 
     columns, longer, together = [], [], []
     for layers, alone_s, together_s in pairs:
-        weights, moved = _bytes(layers)
-        share = cold_share(weights.sum(), capacity_bytes)
-        columns.append(_columns(np.minimum(weights, most_bytes), moved, share))
+        columns.append(_columns(layers, capacity_bytes, most_bytes))
         longer.append(together_s - alone_s)
         together.append(together_s)
     seconds = np.concatenate(together)
@@ -98,11 +97,11 @@ def _fit(pairs: Sequence[Pairs], capacity_bytes: float, most_bytes: float) -> tu
     return weights / scale, loss
 
 
-def _columns(weights: Seconds, moved: Seconds, share: float) -> NDArray[np.float64]:
-    return np.stack([weights * share, moved, np.ones(len(weights))], axis=1)
-
-
-def _bytes(layers: Sequence[LayerSpec]) -> tuple[Seconds, Seconds]:
-    """Bytes of weights, and of activations read and written, of each layer."""
+def _columns(layers: Sequence[LayerSpec], capacity_bytes: float, most_bytes: float) -> NDArray[np.float64]:
+    """What each rate is for: bytes of cold weights (dense ones apart), bytes of activations, and the layer; by layer."""
     weights = np.array([layer_cost(layer).parameter_items * ITEM_BITS.get(layer.dtype, 32) / 8 for layer in layers])
-    return weights, np.array([float(layer_bytes(layer)) for layer in layers]) - weights
+    moved = np.array([float(layer_bytes(layer)) for layer in layers]) - weights
+    cold = weights * cold_share(weights.sum(), capacity_bytes)
+    dense = np.array([layer.kind in DENSE for layer in layers])
+    others = np.where(dense, 0, np.minimum(cold, most_bytes))
+    return np.stack([others, np.where(dense, cold, 0), moved, np.ones(len(layers))], axis=1)

@@ -11,7 +11,7 @@ from edgewright.errors import DataError
 from edgewright.graph.cost import is_plain
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Profile, drift
-from edgewright.timing.columns import tabulate
+from edgewright.timing.columns import Table, tabulate
 from edgewright.timing.context import fit_context
 from edgewright.timing.growth import Growing, freeze, grow, prune
 from edgewright.timing.leaves import FLOOR_S, Design, make_design, robust_fit
@@ -19,6 +19,7 @@ from edgewright.timing.model import ExecutionTimeModel, Fallbacks, FamilyTree, H
 from edgewright.timing.splits import Rows
 from edgewright.timing.tree import Leaf, Node, Seconds, predict_tree
 from edgewright.timing.variables import explanatory_columns
+from edgewright.timing.weights import learn_weights
 
 FOLDS = 5
 OVERGROWTH = 1.5
@@ -84,7 +85,7 @@ def evaluate(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> dict[s
     """The errors of each family by cross-validation, as `fit` finds them, without the final trees."""
     observed = observations(profile)
     return {
-        name: cross_validate(make_design(tabulate(family.layers), family.seconds), max_leaves, seed).held_out
+        name: cross_validate(tabulate(family.layers), family.seconds, max_leaves, seed).held_out
         for name, family in sorted(observed.items())
         if len(family.layers) >= FEWEST
     }
@@ -98,22 +99,17 @@ class CrossValidation:
     held_out: HeldOut
 
 
-def cross_validate(design: Design, max_leaves: int = 30, seed: int = 0) -> CrossValidation:
+def cross_validate(table: Table, seconds: Seconds, max_leaves: int = 30, seed: int = 0) -> CrossValidation:
     """Grows a tree for each fold and prunes it by the errors on the *other* folds, so that no choice saw the layer."""
-    seconds, count = design.seconds, design.table.size
-    folds = folds_of(count, seed)
-    predicted = [
-        _predictions_by_leaves(
-            make_design(design.table, seconds, learned) if design.weights else design, learned, tested, max_leaves
-        )
-        for learned, tested in folds
-    ]
-    losses = [
-        (np.abs(made - seconds[tested]) / np.maximum(seconds[tested], FLOOR_S)).sum(axis=1)
-        for made, (_, tested) in zip(predicted, folds, strict=True)
-    ]
+    folds = folds_of(table.size, seed)
+    predicted, losses = [], []
+    for learned, tested in folds:
+        made = _predictions_by_leaves(table, seconds, learned, tested, max_leaves)
+        misses = np.abs(made - seconds[tested]) / np.maximum(seconds[tested], FLOOR_S)
+        predicted.append(made)
+        losses.append(misses.sum(axis=1))
     total = np.sum(losses, axis=0)
-    unseen = np.empty(count)
+    unseen = np.empty(table.size)
     for made, loss, (_, tested) in zip(predicted, losses, folds, strict=True):
         unseen[tested] = made[_fewest_leaves(total - loss)]
     return CrossValidation(unseen, held_out_errors(unseen, seconds, _fewest_leaves(total) + 1))
@@ -123,12 +119,14 @@ def _fit_family(family: Observations, fallbacks: Fallbacks, max_leaves: int, see
     table = tabulate(family.layers)
     if len(family.layers) < FEWEST:
         return _scaled_fallback(family, fallbacks)
-    design = make_design(table, family.seconds)
-    errors = cross_validate(design, max_leaves, seed).held_out
-    root = grow(design, np.arange(table.size), round(max_leaves * OVERGROWTH))
+    errors = cross_validate(table, family.seconds, max_leaves, seed).held_out
+    everything = np.arange(table.size)
+    weights = learn_weights(table, family.seconds, everything)
+    design = make_design(table, family.seconds, weights)
+    root = grow(design, everything, round(max_leaves * OVERGROWTH))
     while root.leaf_count > errors.leaves:
         prune(root)
-    return FamilyTree(table.kind, freeze(design, root), replace(errors, leaves=root.leaf_count), design.weights)
+    return FamilyTree(table.kind, freeze(design, root), replace(errors, leaves=root.leaf_count), weights)
 
 
 def _fewest_leaves(losses: NDArray[np.float64]) -> int:
@@ -136,15 +134,18 @@ def _fewest_leaves(losses: NDArray[np.float64]) -> int:
     return int(np.flatnonzero(losses <= losses.min() * PARSIMONY)[0])
 
 
-def _predictions_by_leaves(design: Design, learned: Rows, tested: Rows, max_leaves: int) -> NDArray[np.float64]:
+def _predictions_by_leaves(
+    table: Table, seconds: Seconds, learned: Rows, tested: Rows, max_leaves: int
+) -> NDArray[np.float64]:
     """Predictions of the tested rows by trees of 1 to `max_leaves` leaves that learned from others: (leaves, rows)."""
+    design = make_design(table, seconds, learn_weights(table, seconds, learned))
     root = grow(design, learned, round(max_leaves * OVERGROWTH))
-    table = design.table.take(tested)
-    predicted = np.empty((max_leaves, table.size))
+    unseen = design.table.take(tested)
+    predicted = np.empty((max_leaves, unseen.size))
     limit = max_leaves
     for count, tree in _pruned(design, root):
         if count <= limit:
-            predicted[count - 1 : limit] = predict_tree(tree, table)
+            predicted[count - 1 : limit] = predict_tree(tree, unseen)
             limit = count - 1
     return predicted
 

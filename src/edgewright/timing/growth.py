@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.timing.columns import Mask
-from edgewright.timing.leaves import Array, Design, Fit, batched_nnls, fit_leaves, to_leaf
+from edgewright.timing.leaves import Array, Design, Fit, batched_nnls, fit_leaves, prior_of, to_leaf
 from edgewright.timing.splits import Rows, Split, candidate_splits, nearby_splits
 from edgewright.timing.tree import Branch, Node
 
@@ -80,11 +80,12 @@ def divide(design: Design, node: Growing) -> None:
         return
     splits, masks = _promising(design, node, splits, masks)
     sides = [node.rows[side] for mask in masks for side in (mask, ~mask)]
-    fits = fit_leaves(design, sides, node.fit.ranking[:COMBINATIONS])
+    prior = prior_of(design, node.rows, node.fit)
+    fits = fit_leaves(design, sides, prior, node.fit.ranking[:COMBINATIONS])
     gains = [node.fit.loss - yes.loss - no.loss for yes, no in zip(fits[::2], fits[1::2], strict=True)]
     best = int(np.argmax(gains))
     sides = sides[2 * best : 2 * best + 2]
-    yes, no = (Growing(rows, fit) for rows, fit in zip(sides, fit_leaves(design, sides), strict=True))
+    yes, no = (Growing(rows, fit) for rows, fit in zip(sides, fit_leaves(design, sides, prior), strict=True))
     node.division = Division(splits[best], yes, no, node.fit.loss - yes.fit.loss - no.fit.loss)
 
 

@@ -19,6 +19,10 @@ FLOOR_S = 5e-6
 TIGHT = 0.02
 """Relative errors under this count by their square, larger ones by their size (a Huber loss)."""
 REWEIGHTINGS = 5
+SHRINKAGE = 0.1
+"""A leaf's weights are drawn to those of the node above it as by so many further rows (hierarchical shrinkage)."""
+TRUSTED = 0.05
+"""The mean relative error up to which a node above is trusted in full; beyond, with its inverse square."""
 MIN_ACTIVE = 6
 """A variable is used by a leaf only if so many of its layers have it: fewer say too little of its rate."""
 SWEEPS = 24
@@ -55,33 +59,12 @@ class Design:
     scaled: Array
     relative: Array
     target: Array
-    weights: Weights
 
 
-def fit_weights(table: Table, seconds: Seconds, rows: Rows) -> Weights:
-    """What each variant weighs for an item it is applied to, relative to the heaviest; empty where there is one alone.
-
-    By one robust fit of all the rows: constant + rate x items read and written + rate of the variant x its items.
-    """
-    keys = [key for key, mask in table.named.items() if key[0] == "variant" and mask[rows].any()]
-    if len(keys) < 2:
-        return {}
-    items = table.worked_items
-    shared = explanatory_columns(table, {}, (*basis_of(table.kind).variables, "moved_items"))
-    columns = np.array([np.ones(table.size), *shared, *(items * table.named[key] for key in keys)]).T[rows]
-    scale = np.maximum(columns.max(axis=0), 1e-300)
-    weight = 1 / np.maximum(seconds[rows], FLOOR_S)
-    rates, _ = robust_fit(columns / scale * weight[:, None], seconds[rows] * weight)
-    found = (rates / scale)[-len(keys) :]
-    heaviest = found.max()
-    return {key: float(rate / heaviest) for key, rate in zip(keys, found, strict=True)} if heaviest > 0 else {}
-
-
-def make_design(table: Table, seconds: Seconds, rows: Rows | None = None) -> Design:
-    """The design of layers of one family and their measured seconds; what named properties weigh is learned from `rows`."""
+def make_design(table: Table, seconds: Seconds, weights: Weights | None = None) -> Design:
+    """The design of layers of one family and their measured seconds; `weights` give the variable `work`."""
     basis = basis_of(table.kind)
-    weights = fit_weights(table, seconds, np.arange(table.size) if rows is None else rows)
-    table = table.with_work(weights)
+    table = table.with_work(weights or {})
     offered = (*basis.variables, "work") if weights else basis.variables
     plain = explanatory_columns(table, {}, offered)
     variables = tuple(name for name, column in zip(offered, plain, strict=True) if column.any())
@@ -93,11 +76,24 @@ def make_design(table: Table, seconds: Seconds, rows: Rows | None = None) -> Des
     scaled = np.ascontiguousarray((columns / scale[:, None]).transpose(0, 2, 1))
     weight = 1 / np.maximum(seconds, FLOOR_S)
     return Design(
-        table, seconds, variables, combinations, scale, scaled, scaled * weight[:, None], seconds * weight, weights
+        table, seconds, variables, combinations, scale, scaled, scaled * weight[:, None], seconds * weight
     )  # fmt: skip
 
 
-def fit_leaves(design: Design, row_sets: Sequence[Rows], among: NDArray[np.intp] | None = None) -> list[Fit]:
+@dataclass(frozen=True)
+class Prior:
+    """What is believed of a leaf's weights before its rows are seen: those of the node above it.
+
+    `trust` is the mean square of each variable (relative to the measured seconds) in the rows of that node.
+    """
+
+    weights: Array
+    trust: Array
+
+
+def fit_leaves(
+    design: Design, row_sets: Sequence[Rows], prior: Prior | None = None, among: NDArray[np.intp] | None = None
+) -> list[Fit]:
     """The best leaf for each set of rows: block combinations by least squares, the best few of them then robustly.
 
     All combinations are considered, or those of the indices `among`.
@@ -106,8 +102,12 @@ def fit_leaves(design: Design, row_sets: Sequence[Rows], among: NDArray[np.intp]
     grams, moments, squares = [], [], []
     for rows in row_sets:
         relative, target = design.relative[considered][:, rows], design.target[rows]
-        grams.append(np.matmul(relative.transpose(0, 2, 1), relative))
-        moments.append(np.matmul(target, relative))
+        gram, moment = np.matmul(relative.transpose(0, 2, 1), relative), np.matmul(target, relative)
+        if prior is not None:
+            gram[:, np.arange(len(prior.trust)), np.arange(len(prior.trust))] += SHRINKAGE * prior.trust
+            moment += SHRINKAGE * prior.trust * prior.weights
+        grams.append(gram)
+        moments.append(moment)
         squares.append(np.full(len(relative), target @ target))
     losses = batched_nnls(
         np.ascontiguousarray(np.concatenate(grams).transpose(1, 2, 0)),
@@ -116,31 +116,48 @@ def fit_leaves(design: Design, row_sets: Sequence[Rows], among: NDArray[np.intp]
         SWEEPS,
     )
     rankings = considered[np.argsort(losses.reshape(len(row_sets), -1), axis=1, kind="stable")]
-    return [_best_fit(design, rows, ranking) for rows, ranking in zip(row_sets, rankings, strict=True)]
+    return [_best_fit(design, rows, ranking, prior) for rows, ranking in zip(row_sets, rankings, strict=True)]
 
 
-def _best_fit(design: Design, rows: Rows, ranking: NDArray[np.intp]) -> Fit:
+def _best_fit(design: Design, rows: Rows, ranking: NDArray[np.intp], prior: Prior | None) -> Fit:
     target = design.target[rows]
-    fits = [(*robust_fit(design.relative[index, rows], target), int(index)) for index in ranking[:SHORTLIST]]
+    fits = [(*robust_fit(design.relative[index, rows], target, prior), int(index)) for index in ranking[:SHORTLIST]]
     weights, loss, combination = min(fits, key=lambda fit: fit[1])
     return Fit(combination, weights, loss, ranking)
 
 
-def robust_fit(relative: Array, target: Array) -> tuple[Array, float]:
-    """Non-negative weights of least absolute relative error, by iteratively reweighted least squares; and its sum."""
+def prior_of(design: Design, rows: Rows, fit: Fit) -> Prior:
+    """What the leaf at a node says of the leaves below it."""
+    relative = design.relative[fit.combination, rows]
+    credit = min(1.0, (TRUSTED / max(fit.loss / len(rows), 1e-9)) ** 2)
+    return Prior(fit.weights, credit * (relative * relative).mean(axis=0))
+
+
+def robust_fit(relative: Array, target: Array, prior: Prior | None = None) -> tuple[Array, float]:
+    """Non-negative weights of least absolute relative error, by iteratively reweighted least squares; and its sum.
+
+    With a prior the weights are drawn to it as by `SHRINKAGE` further rows.
+    """
     from scipy.optimize import nnls
 
-    used = np.count_nonzero(relative, axis=0) >= min(MIN_ACTIVE, len(target))
-    relative = relative * used
+    count, variables = relative.shape
+    if prior is None:
+        relative = relative * (np.count_nonzero(relative, axis=0) >= min(MIN_ACTIVE, count))
+        pseudo, believed = np.zeros((0, variables)), np.zeros(0)
+    else:
+        root = np.sqrt(SHRINKAGE * prior.trust)
+        pseudo, believed = np.diag(root), root * prior.weights
+    rows, wanted = np.concatenate([relative, pseudo]), np.concatenate([target, believed])
     best: tuple[Array, float] | None = None
-    pull = np.ones(len(target))
+    pull = np.ones(len(rows))
     for _ in range(REWEIGHTINGS):
-        weights, _ = nnls(relative * pull[:, None], target * pull, maxiter=1000)
+        weights, _ = nnls(rows * pull[:, None], wanted * pull, maxiter=1000)
         misses = np.abs(relative @ weights - target)
         loss = float(misses.sum())
         if best is None or loss < best[1]:
             best = weights, loss
-        pull = 1 / np.sqrt(np.maximum(misses, TIGHT))
+        pull[:count] = 1 / np.sqrt(np.maximum(misses, TIGHT))
+        pull[count:] = np.sqrt(np.mean(pull[:count] ** 2))
     assert best is not None
     return best
 
