@@ -98,7 +98,7 @@ def _fit(pairs: Sequence[Pairs], capacity_bytes: float, most_bytes: float) -> tu
 
 
 def _columns(layers: Sequence[LayerSpec], capacity_bytes: float, most_bytes: float) -> NDArray[np.float64]:
-    """What each rate is for: bytes of cold weights (dense ones apart), bytes of activations, and the layer; by layer."""
+    """What each rate is for, by layer: bytes of cold weights, dense ones apart, bytes of activations, the layer."""
     weights = np.array([layer_cost(layer).parameter_items * ITEM_BITS.get(layer.dtype, 32) / 8 for layer in layers])
     moved = np.array([float(layer_bytes(layer)) for layer in layers]) - weights
     cold = weights * cold_share(weights.sum(), capacity_bytes)
