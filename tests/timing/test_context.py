@@ -11,7 +11,7 @@ from edgewright.timing import fit
 from edgewright.timing.context import Context, cold_share, fit_context
 from edgewright.timing.model import ExecutionTimeModel
 
-TRUE = Context(weight_s=8e-11, dense_weight_s=2e-11, moved_s=3e-12, layer_s=2e-6, capacity_bytes=2.0**20, most_bytes=2.0**20)
+TRUE = Context(8e-11, dense_weight_s=2e-11, moved_s=3e-12, layer_s=2e-6, capacity_bytes=2.0**20, most_bytes=2.0**20)
 
 
 def both_ways(batches: int, noise: float) -> Profile:
