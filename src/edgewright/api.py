@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edgewright.store import DeviceStore
     from edgewright.timing import ExecutionTimeModel, HeldOut
 
-GENERAL_BUDGET_S, NETWORK_BUDGET_S = 300.0, 60.0
+GENERAL_BUDGET_S, NETWORK_BUDGET_S = 480.0, 60.0
 
 File = str | PathLike[str]
 Shapes = Mapping[str, "Shape"]

@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
         help="measure the layers of these networks and those beside them, instead of layers of every kind",
     )
     command.add_argument(
-        "--budget", type=seconds, metavar="TIME", help="how long to measure, in all (5m; 60s with --for)"
+        "--budget", type=seconds, metavar="TIME", help="how long to measure, in all (8m; 60s with --for)"
     )
     command.add_argument("--name", default="local", help="the name in the device store (local)")
     command.add_argument("--fresh", action="store_true", help="forget what was measured under this name before")
