@@ -12,7 +12,8 @@ from edgewright.graph.types import Shape
 
 SOURCE = "source"
 _BELOW_ZERO = 0.2
-"""The share of signed data below zero; PRelu, whose time turns on it fourfold, then costs what it does in networks."""
+"""The share of signed data below zero. The time of PRelu turns on it fourfold; a fifth was chosen on two of the MTCNN
+networks, so they do not say how well PRelu is predicted elsewhere."""
 _DTYPES = {"float32": TensorProto.FLOAT, "int8": TensorProto.INT8, "uint8": TensorProto.UINT8,
            "int32": TensorProto.INT32, "int64": TensorProto.INT64, "float16": TensorProto.FLOAT16,
            "float64": TensorProto.DOUBLE, "bool": TensorProto.BOOL}  # fmt: skip
