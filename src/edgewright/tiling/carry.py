@@ -70,7 +70,7 @@ def _ends(group: Group, graph: Graph, count: int) -> dict[str, list[int]]:
         size = rows_of(graph, made[0])
         needed = [min(-(-row // block) * block, size) for row in needed]
         ends |= dict.fromkeys(made, needed)
-        for name, maps in zip(op.inputs, axis_maps(op, graph), strict=True):
+        for name, maps in zip(group.reads(op), axis_maps(op, graph), strict=True):
             if maps is not None and name in inside:
                 reach = _reach(maps[0], needed, size)
                 ends[name] = [max(pair) for pair in zip(ends.get(name, reach), reach, strict=True)]
@@ -93,7 +93,7 @@ def _kept(
     lows = {name: [rows[-1]] * count for name, rows in ends.items()}
     for op in group.ops:
         for strip, field in enumerate(fields[op.name]):
-            for name, region in zip(op.inputs, field.inputs if field else (), strict=False):
+            for name, region in zip(group.reads(op), field.inputs if field else (), strict=False):
                 if region is not None and name in lows:
                     lows[name][strip] = min(lows[name][strip], region.ranges[0][0])
     return {name: [min((*rows[strip + 1 :], ends[name][-1])) for strip in range(count)] for name, rows in lows.items()}
@@ -163,17 +163,25 @@ class _Writer:
         name = op.inputs[i]
         if region is None:
             return name
-        if name not in self.strips.ends:
-            if (name, region) not in self.views:
-                self.views[name, region] = self.script.cut_operand(op, i, region, str(index), after).name
-            return self.views[name, region]
         if (name, region) not in self.views:
-            parts = self.parts(name, *region.ranges[0], f"{name}.{index}.cut")
-            asks = [self.asks.pop(name)] if name in self.asks else []
-            if len(parts) + len(asks) > 1:
-                parts = [self.script.join(parts, name, 0, self.script.name(f"{name}.{index}.rows"), asks)]
-            self.views[name, region] = parts[0].name
+            if name in self.group.through:
+                maker = self.group.through[name]
+                given = self.view(maker, 0, region, index, after)
+                found = self.script.pointwise(maker, given, region, str(index)).name
+            elif name in self.strips.ends:
+                found = self.rows(name, region, index)
+            else:
+                found = self.script.cut_operand(op, i, region, str(index), after).name
+            self.views[name, region] = found
         return self.views[name, region]
+
+    def rows(self, name: str, region: Region, index: int) -> str:
+        """Rows of a tensor of the group, kept and new ones joined where both are read."""
+        parts = self.parts(name, *region.ranges[0], f"{name}.{index}.cut")
+        asks = [self.asks.pop(name)] if name in self.asks else []
+        if len(parts) + len(asks) > 1:
+            return self.script.join(parts, name, 0, self.script.name(f"{name}.{index}.rows"), asks).name
+        return parts[0].name
 
     def parts(self, name: str, start: int, stop: int, base: str) -> list[Piece]:
         """The rows of a tensor from what was kept and what is new."""

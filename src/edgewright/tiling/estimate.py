@@ -117,3 +117,16 @@ def readers_from_outside(outline: Outline, computed: Container[int], start: int,
             if outline.features[name].maker < start:
                 found.setdefault(name, []).append(index)
     return found
+
+
+def group_begin(outline: Outline, computed: Container[int], starts: Container[int], first: int) -> int | None:
+    """Where a group begins whose first computed op is `first`: there, or before dequantize ops in front of it.
+
+    None where it may not begin at any of these places.
+    """
+    begin = first
+    while begin not in starts:
+        begin -= 1
+        if begin < 0 or begin in computed or outline.steps[begin].op.kind != "dequantize":
+            return None
+    return begin

@@ -1,7 +1,7 @@
 """Peak and time of groups whose strips carry rows over; see `estimate`, and `carry` for what is kept when."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from edgewright.tiling.estimate import (
     Floats,
     Grids,
     Ints,
+    group_begin,
     reached,
     readers_from_outside,
 )
@@ -34,9 +35,10 @@ def strip_candidates(
     sweep = _Sweep(outline, rates, rows, grids)
     for index in steps:
         if index in rows.reads:
-            found = sweep.step(index, index in starts)
-            if found is not None:
-                yield found
+            begin = group_begin(outline, rows.reads, starts, index)
+            found = sweep.step(index, begin is not None)
+            if found is not None and begin is not None:
+                yield replace(found, start=begin)
 
 
 @dataclass(frozen=True)
@@ -133,9 +135,10 @@ class _Sweep:
         spare = sum((self.waiting(self.outline.features[name]) for name in spared), self.nothing)
         held, share = moment.pending - spare, self.nothing
         left = held
-        views = []
-        for read in reads:
+        copied, views = self.nothing, []
+        for read, copy in zip(reads, self.outline.steps[index].copies, strict=True):
             feature = self.outline.features[read.name]
+            copied = copied + (read.high - read.low) * feature.columns * copy
             view = (
                 self.view(read, index)
                 if read.name not in outside
@@ -155,7 +158,9 @@ class _Sweep:
             total = total + view.size
         if not self.outline.steps[index].in_place:
             share = self.nothing
-        running = left + total + moment.made - np.minimum(share, moment.made + moment.given) + self.surplus(index)
+        running = (
+            left + total + moment.made - np.minimum(share, moment.made + moment.given) + self.surplus(index) + copied
+        )
         lives: Ints = np.maximum(np.maximum(most, running), moment.after - spare)
         return lives - moment.less
 
@@ -171,15 +176,16 @@ class _Sweep:
 
     def waiting_cuts(self, name: str, readers: list[int], index: int) -> Ints:
         """Bytes of cuts of a tensor from outside that were made before an op, and are read again behind it."""
-        reads = [read for reader in readers for read in self.rows.reads[reader] if read.name == name]
-        uses: dict[bytes, list[int]] = {}
-        for reader, read in zip(readers, reads, strict=True):
-            uses.setdefault(read.low.tobytes() + read.high.tobytes(), []).append(reader)
+        reads = [(reader, read) for reader in readers for read in self.rows.reads[reader] if read.name == name]
+        earlier = [read for reader, read in reads if reader < index]
+        now = [read for reader, read in reads if reader == index]
+        later = [read for reader, read in reads if reader > index]
         total = self.nothing
-        for reader, read in zip(readers, reads, strict=True):
-            same = uses[read.low.tobytes() + read.high.tobytes()]
-            if reader == same[0] < index < same[-1] and index not in same:
-                total = total + self.cut_bytes(read, self.outline.features[name])
+        for number, read in enumerate(earlier):
+            again = np.logical_or.reduce([_same(read, other) for other in later]) if later else np.False_
+            counted = [_same(read, other) for other in (*earlier[:number], *now)]
+            once = ~np.logical_or.reduce(counted) if counted else np.True_
+            total = total + np.where(again & once, self.cut_bytes(read, self.outline.features[name]), 0)
         return total
 
     def last_reader(self, feature: Feature) -> int:
@@ -318,6 +324,11 @@ class _Sweep:
             )
             peak = np.maximum(peak, lives + self.pieces)
         return peak
+
+
+def _same(one: Read, other: Read) -> Bools:
+    same: Bools = (one.low == other.low) & (one.high == other.high)
+    return same
 
 
 def _row_bytes(feature: Feature) -> int:

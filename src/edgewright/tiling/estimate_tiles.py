@@ -1,6 +1,7 @@
 """Peak and time of groups whose tiles recompute their borders; see `estimate`."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -14,6 +15,7 @@ from edgewright.tiling.estimate import (
     Grids,
     Ints,
     Ranges,
+    group_begin,
     pulled_back,
     reached,
     readers_from_outside,
@@ -35,8 +37,9 @@ def tile_candidates(
         sweep.find_regions(index)
     for index in steps:
         sweep.step(index)
-        if index in starts and sweep.output_bytes:
-            yield sweep.candidates(index)
+        begin = group_begin(outline, sweep.read, starts, index) if index in sweep.read else None
+        if begin is not None and sweep.output_bytes:
+            yield replace(sweep.candidates(index), start=begin)
 
 
 class _Parts:
@@ -75,6 +78,8 @@ class _Sweep:
         self.read: dict[int, list[tuple[str, Ranges, Ranges]]] = {}
         nothing = np.zeros(len(self.option), np.int64)
         self.live, self.peak, self.made, self.pieces = nothing, nothing, nothing, nothing
+        self.behind = nothing
+        """The peak of the ops behind the one that was taken in last."""
         self.alive: dict[str, Ints] = {}
         self.moments: dict[int, Ints] = {}
         """Bytes while each op runs, less the results that later ops had made."""
@@ -108,6 +113,16 @@ class _Sweep:
             ranges = [Ranges(one.low * step.block, one.high * step.block) for one in made]
             self.whole |= dict.fromkeys(step.makes, (ranges[0], ranges[1]))
 
+    def wholes(self, start: int) -> Ints:
+        """Bytes that the first op does not cut out of tensors from outside, as it reads them whole."""
+        found: Ints = 0 * self.pieces
+        for name, rows, columns in self.read[start]:
+            feature = self.outline.features[name]
+            region = self.bytes(feature, rows, columns)
+            if all(reader <= start or reader >= self.end for reader in feature.readers):
+                found = found + np.where((region == feature.size_bytes) & (not feature.leaves(self.end)), region, 0)
+        return found
+
     def parts(self, feature: Feature) -> tuple[Ranges, Ranges]:
         """The parts of an output of the group."""
         return self.rows.of(feature.rows, self.least[0]), self.columns.of(feature.columns, self.least[1])
@@ -135,14 +150,16 @@ class _Sweep:
         if step.in_place and temporary is not None:
             now -= np.minimum(temporary, sizes[step.makes[0]])
         self.moments[index] = now - self.pieces
+        self.behind = self.peak
         self.peak = np.maximum(self.peak, now)
         self.finish(index, makes, sizes)
 
     def take_inputs(self, index: int, now: Ints) -> Ints | None:
         """Add what only this op reads to what lives; a buffer that the op may write its output over, if any."""
         temporary: Ints | None = None
-        for name, rows, columns in self.read[index]:
+        for (name, rows, columns), copy in zip(self.read[index], self.outline.steps[index].copies, strict=True):
             feature = self.outline.features[name]
+            now += rows.sizes[self.row] * columns.sizes[self.column] * copy
             region, whole = self.bytes(feature, rows, columns), self.held(feature)
             crop = np.where(region < whole, region, 0)
             now += crop
@@ -155,7 +172,8 @@ class _Sweep:
             cut = region < feature.size_bytes
             tokens = (1 + TOKEN_OPS) * self.rates.op_s
             outside = self.per_option(np.where(cut, tokens + self.rates.copy_s(1) * region, 0.0))
-            outside -= TOKEN_OPS * self.rates.op_s * (outside > 0)  # the first tile waits for none
+            first = (outside > 0) & (self.per_option(~cut) == 0)  # it waits for none
+            outside -= TOKEN_OPS * self.rates.op_s * first
             self.costs.read(name, outside, inside)
             self.valid &= self.per_option((region <= 0).astype(float)) == 0
         return temporary
@@ -175,7 +193,7 @@ class _Sweep:
             self.made = self.made + size
             if feature.leaves(self.end):
                 whole = feature.size_bytes
-                self.peak, self.pieces = self.peak + size, self.pieces + size
+                self.peak, self.pieces, self.behind = self.peak + size, self.pieces + size, self.behind + size
                 self.output_bytes, self.largest = self.output_bytes + whole, max(self.largest, whole)
                 self.valid &= self.per_option(self.bytes(feature, *self.parts(feature)) == 0) == 0
             elif feature.name in self.alive:
@@ -224,11 +242,13 @@ class _Sweep:
         """
         leaving = {name for name in outside if self.outline.features[name].leaves(self.end)}
         late = {name for name, indices in outside.items() if indices[0] > start} | leaving
+        whole = self.wholes(start)
         if not late:
-            return self.peak
-        peak = self.pieces
+            begun: Ints = self.moments[start] + self.pieces - whole
+            return np.maximum(self.behind, begun)
+        peak: Ints = self.pieces
         for index in self.moments:
-            moment = self.moments[index]
+            moment = self.moments[index] - (whole if index == start else 0)
             for name in late:
                 first, last = outside[name][0], outside[name][-1]
                 if name in leaving and first <= index <= last:

@@ -1,6 +1,6 @@
 """A fused group within its network: what it reads from outside, what it gives, and how its outputs are divided."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,11 +11,21 @@ from edgewright.graph.types import Graph, Op, Region
 
 @dataclass(frozen=True)
 class Group:
-    """Ops of a convex set in execution order, the activations they read from outside, and those read outside."""
+    """Ops of a convex set in execution order, the activations they read from outside, and those read outside.
+
+    `through` has the dequantize op of each tensor that one makes. Runtimes compute an op on integers where a dequantize
+    op stands right before it, so nothing may come between them: what an op reads through one is cut and kept in front
+    of the dequantize op, and each reader has its own.
+    """
 
     ops: tuple[Op, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    through: Mapping[str, Op]
+
+    def reads(self, op: Op) -> tuple[str, ...]:
+        """What an op reads; the quantized tensors in the place of dequantized ones."""
+        return tuple(self.through[name].inputs[0] if name in self.through else name for name in op.inputs)
 
 
 def group_of(graph: Graph, op_names: Iterable[str]) -> Group:
@@ -35,7 +45,8 @@ def group_of(graph: Graph, op_names: Iterable[str]) -> Group:
     read = dict.fromkeys(name for op in ops for name in op.inputs if name and not graph.tensors[name].is_constant)
     outside = {name for op in graph.ops if op.name not in wanted for name in op.inputs} | set(graph.outputs)
     outputs = tuple(name for op in ops for name in op.outputs if name in outside)
-    return Group(ops, tuple(name for name in read if name not in made), outputs)
+    through = {op.outputs[0]: op for op in ops if op.kind == "dequantize"}
+    return Group(ops, tuple(name for name in read if name not in made), outputs, through)
 
 
 def partitions(graph: Graph, outputs: Iterable[str], grid: tuple[int, int]) -> dict[str, list[list[tuple[int, int]]]]:

@@ -38,11 +38,16 @@ class Feature:
 
 @dataclass(frozen=True)
 class Step:
-    """An op: `reads` has each activation that it reads in part, with the maps of its rows and columns."""
+    """An op: `reads` has each activation that it reads in part, with the maps of its rows and columns.
+
+    What it reads through a dequantize op is the quantized tensor (see `Group.through`); `copies` has, for each of its
+    reads, bytes of a pixel of the dequantized one, else 0.
+    """
 
     op: Op
     tileable: bool
     reads: tuple[tuple[str, AxisMap, AxisMap], ...]
+    copies: tuple[int, ...]
     makes: tuple[str, ...]
     block: int
     in_place: bool
@@ -68,10 +73,14 @@ class Outline:
 def outline(graph: Graph, times: Mapping[str, OpTime]) -> Outline:
     """The outline of a network whose ops take these times."""
     makers = {name: index for index, op in enumerate(graph.ops) for name in op.outputs}
+    through = {op.outputs[0]: op.inputs[0] for op in graph.ops if op.kind == "dequantize" and tileable(op, graph)}
     readers: dict[str, list[int]] = {}
+    seen: dict[str, list[int]] = {}
     for index, op in enumerate(graph.ops):
+        can = tileable(op, graph)
         for name in dict.fromkeys(op.inputs):
             readers.setdefault(name, []).append(index)
+            seen.setdefault(through.get(name, name) if can else name, []).append(index)
     features = {}
     for name, tensor in graph.tensors.items():
         axes = spatial_axes(tensor)
@@ -79,24 +88,30 @@ def outline(graph: Graph, times: Mapping[str, OpTime]) -> Outline:
             continue
         rows, columns = (*(tensor.shape[axis] for axis in axes[:2]), 1)[:2]
         pixel = tensor.size_bytes // max(rows * columns, 1)
-        found = tuple(readers.get(name, ()))
+        found = tuple(dict.fromkeys(seen.get(name, ())))
         features[name] = Feature(name, rows, columns, pixel, makers.get(name, -1), found, name in graph.outputs)
-    steps = tuple(_step(op, graph, features, times) for op in graph.ops)
+    steps = tuple(_step(op, graph, features, times, through) for op in graph.ops)
     spans = tuple((one.first, one.last, one.size_bytes) for one in buffers(graph, in_place=False))
     return Outline(steps, features, timeline(graph).live_bytes, spans, _cuts(graph, readers, makers))
 
 
-def _step(op: Op, graph: Graph, features: dict[str, Feature], times: Mapping[str, OpTime]) -> Step:
+def _step(
+    op: Op, graph: Graph, features: dict[str, Feature], times: Mapping[str, OpTime], through: Mapping[str, str]
+) -> Step:
     time, macs = times.get(op.name, OpTime()), macs_of(op, graph)
     makes = tuple(name for name in op.outputs if name)
     if not tileable(op, graph):
-        return Step(op, False, (), makes, 1, False, time, macs)
+        return Step(op, False, (), (), makes, 1, False, time, macs)
     reads: dict[str, tuple[str, AxisMap, AxisMap]] = {}
+    copies: dict[str, int] = {}
     for name, maps in zip(op.inputs, axis_maps(op, graph), strict=True):
         if maps is not None and name in features:
             rows, columns = (*maps, _SAME)[:2]
-            reads[name] = name, rows, columns
-    return Step(op, True, tuple(reads.values()), makes, output_block(op), op.kind in IN_PLACE, time, macs)
+            source = through.get(name, name)
+            reads[source] = source, rows, columns
+            copies[source] = features[name].pixel_bytes if source != name else 0
+    in_place = op.kind in IN_PLACE
+    return Step(op, True, tuple(reads.values()), tuple(copies.values()), makes, output_block(op), in_place, time, macs)
 
 
 def _cuts(graph: Graph, readers: dict[str, list[int]], makers: dict[str, int]) -> tuple[int, ...]:

@@ -37,7 +37,7 @@ def tile_of(group: Group, graph: Graph, outputs: Mapping[str, Region]) -> Tile:
             region = region.hull(other)
         needed |= dict.fromkeys(filter(None, op.outputs), region)
         fields[op.name] = field = input_regions(op, graph, region)
-        for name, part in zip(op.inputs, field.inputs, strict=True):
+        for name, part in zip(group.reads(op), field.inputs, strict=True):
             if part is not None and name in inside:
                 needed[name] = part.hull(needed[name]) if name in needed else part
     return Tile({name: needed[name] for name in inside if name in needed}, fields)
@@ -105,7 +105,10 @@ def _write_tile(
         if region is None:
             return name
         if (name, region) not in cuts:
-            if name in pieces:
+            if name in group.through:
+                maker = group.through[name]
+                cuts[name, region] = script.pointwise(maker, view(maker, 0, region), region, label)
+            elif name in pieces:
                 axes = spatial_axes(graph.tensors[name])
                 cuts[name, region] = script.cut(pieces[name], axes, region, f"{name}.{label}.cut")
             else:

@@ -63,6 +63,11 @@ class Script:
         self.edits.append(CloneOp(name, op.name, tuple(inputs), tuple(outputs), field.padding, field.attributes))
         return outputs
 
+    def pointwise(self, op: Op, given: str, region: Region, tile: str) -> Piece:
+        """A copy of an elementwise op with one data input, for a region of its output."""
+        field = ReceptiveField((region, *(None for _ in op.inputs[1:])), None, (), region)
+        return Piece(self.clone(op, (given, *op.inputs[1:]), field, tile)[0], region)
+
     def join(self, pieces: Sequence[Piece], tensor: str, axis: int, output: str, extra: Sequence[str] = ()) -> Piece:
         """Pieces of a tensor side by side along one of its spatial axes, as `output`; `extra` are empty tensors."""
         names = (*(piece.name for piece in pieces), *extra)
