@@ -1,6 +1,6 @@
 """Held-out error of the execution-time model for each family of layers, beside the baselines and the noise.
 
-    python benchmarks/time_model.py PROFILE.jsonl|TABLE.csv [--max-leaves 30] [--seed 0] [--no-baselines]
+    python benchmarks/time_model.py PROFILE.jsonl|TABLE.csv [--families conv,...] [--no-baselines]
 
 Prints Markdown tables. Every method sees the same five folds; a layer that was measured several times is one
 observation. The noise is how far two measurements of the same layer, early and late in the campaign, lie apart.
@@ -10,6 +10,7 @@ import argparse
 import platform
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from statistics import mean, median
@@ -27,10 +28,15 @@ def main() -> None:
     parser.add_argument("profile", type=Path, help="a profile (.jsonl), or measurements made elsewhere (.csv)")
     parser.add_argument("--max-leaves", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--families", help="only these, as conv,depthwise_conv: the baselines take minutes for all")
     parser.add_argument("--no-baselines", action="store_true")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", module="sklearn")
     profile = read(options.profile)
+    if options.families:
+        wanted = options.families.split(",")
+        kept = tuple(m for m in profile.measurements if m.layer.family in wanted)
+        profile = replace(profile, measurements=kept)
     print(circumstances(profile, options.seed))
     ours = evaluate(profile, max_leaves=options.max_leaves, seed=options.seed)
     theirs = {} if options.no_baselines else evaluate_baselines(profile, seed=options.seed)
