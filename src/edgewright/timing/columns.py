@@ -17,12 +17,51 @@ Mask = NDArray[np.bool_]
 Weights = Mapping[tuple[str, str], float]
 
 NEEDS = ("macs", "input_items", "output_items", "parameter_items", "unrolled_items")
-DERIVED: Mapping[str, tuple[str, str]] = {
-    "out_area": ("out_height", "out_width"),
-    "kernel_area": ("kernel_h", "kernel_w"),
-    "in_channels_per_group": ("in_channels", "groups"),
-    "out_channels_per_group": ("out_channels", "groups"),
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A quantity derived from dimensions: their names, and what of their columns."""
+
+    parts: tuple[str, ...]
+    of: Callable[..., Column]
+
+
+_BOTH_SIDES = (
+    "batch", "in_channels", "out_channels", "in_height", "out_height", "in_width", "out_width", "out_batch",
+    "inputs", "outputs",
+)  # fmt: skip
+
+
+def _copies(*sides: Column) -> Column:
+    """The contiguous pieces of the output: all before the last axis that changed, for each input or output."""
+    (batch, in_channels, out_channels, in_height, out_height, in_width, out_width, out_batch, inputs, outputs) = sides
+    before_width = out_batch * out_channels * out_height
+    before_height = np.where(
+        in_height != out_height, out_batch * out_channels, np.where(batch != out_batch, out_batch, 1)
+    )
+    before_channels = np.where(in_channels != out_channels, out_batch, before_height)
+    pieces = np.where(in_width != out_width, before_width, np.maximum(before_channels, before_height))
+    return pieces * (inputs + outputs - 1)
+
+
+DERIVED: Mapping[str, Derived] = {
+    "out_area": Derived(("out_height", "out_width"), lambda height, width: height * width),
+    "kernel_area": Derived(("kernel_h", "kernel_w"), lambda height, width: height * width),
+    "in_channels_per_group": Derived(("in_channels", "groups"), lambda channels, groups: channels / groups),
+    "out_channels_per_group": Derived(("out_channels", "groups"), lambda channels, groups: channels / groups),
+    "vertical_scale": Derived(
+        ("inputs", "in_height", "out_height"), lambda _, given, made: made / np.maximum(given, 1)
+    ),
+    "horizontal_scale": Derived(
+        ("inputs", "in_width", "out_width"), lambda _, given, made: made / np.maximum(given, 1)
+    ),
+    "copies": Derived(_BOTH_SIDES, _copies),
+    "copied_items": Derived(
+        (*_BOTH_SIDES,), lambda *sides: sides[7] * sides[2] * sides[4] * sides[6] / np.maximum(_copies(*sides), 1)
+    ),
 }
+PLACES = frozenset({"inner", "outer", "mixed", "last"})
 SIZES = frozenset(
     {"in_channels", "out_channels", "in_features", "out_features", "in_width", "out_width", "rows", "inner", "columns",
      "hidden", "in_channels_per_group", "out_channels_per_group"}
@@ -57,7 +96,7 @@ class Table:
     @property
     def questions(self) -> tuple[str, ...]:
         """Names of the columns that a split may ask about."""
-        derived = tuple(name for name, parts in DERIVED.items() if all(part in self.columns for part in parts))
+        derived = tuple(name for name, how in DERIVED.items() if all(part in self.columns for part in how.parts))
         return (*self.columns, *NEEDS, *derived)
 
     @property
@@ -72,8 +111,8 @@ class Table:
         if name in NEEDS:
             found: Column = getattr(self.needs, name)
             return found
-        first, second = (self.columns[part] for part in DERIVED[name])
-        return first * second if name.endswith("area") else first / second
+        how = DERIVED[name]
+        return how.of(*(self.columns[part] for part in how.parts))
 
     def with_work(self, weights: Weights) -> "Table":
         """The table with a column `work`: items times what the named properties of each layer weigh together."""
@@ -106,9 +145,15 @@ def tabulate(layers: Sequence[LayerSpec]) -> Table:
     columns = dict(zip(form.names, np.ascontiguousarray(rows.T), strict=True))
     variants = [layer.variant for layer in layers]
     fused = [layer.fused for layer in layers]
-    named = {("variant", value): mask for value, mask in _masks(variants, lambda variant: (variant,)).items() if value}
+    named = {("variant", value): mask for value, mask in _masks(variants, _variant_names).items() if value}
     named |= {("fused", value): mask for value, mask in _masks(fused, lambda names: names).items()}
     return Table(kind, len(layers), columns, named)
+
+
+def _variant_names(variant: str) -> tuple[str, ...]:
+    """A variant, and the word at its end that tells where its axes lie: `mean-inner` is `inner` too."""
+    place = variant.rpartition("-")[2]
+    return (variant, place) if place in PLACES and place != variant else (variant,)
 
 
 def _inside_share(columns: Mapping[str, Column], axis: str, short: str, before: str) -> Column:

@@ -1,5 +1,6 @@
 """Growing and pruning of trees: best split first, then the weakest link away."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -7,7 +8,7 @@ from numpy.typing import NDArray
 
 from edgewright.timing.columns import Mask
 from edgewright.timing.leaves import Array, Design, Fit, batched_nnls, fit_leaves, prior_of, to_leaf
-from edgewright.timing.splits import Rows, Split, candidate_splits, nearby_splits
+from edgewright.timing.splits import AtMost, Has, MultipleOf, Rows, Split, candidate_splits, nearby_splits
 from edgewright.timing.tree import Branch, Node
 
 MIN_SUPPORT = 8
@@ -21,6 +22,14 @@ REFINED = 3
 """Of so many of the best splits, thresholds between the quantiles are tried as well."""
 TRIED = 6
 """Candidate splits that are fitted robustly, out of all that are ranked."""
+
+FIRST: Mapping[str, tuple[Split, ...]] = {
+    "conv": (AtMost("groups", 1), MultipleOf("spatial_axes", 2)),
+    "reduction": (Has("variant", "inner"),),
+    "softmax": (Has("variant", "inner"),),
+    "depthwise_conv": (AtMost("out_channels_per_group", 1), MultipleOf("spatial_axes", 2)),
+}
+"""Grouped convolutions, those with a channel multiplier or one spatial axis, and reductions over rows or columns."""
 
 
 @dataclass(eq=False)
@@ -55,11 +64,15 @@ class Growing:
 
 
 def grow(design: Design, rows: Rows, max_leaves: int) -> Growing:
-    """A tree on the given rows: the division that lowers the loss most is taken first (best-first Algorithm 1)."""
+    """A tree on the given rows: the division that lowers the loss most is taken first (best-first Algorithm 1).
+
+    What is an op of its own is parted before (`FIRST`).
+    """
     root = Growing(rows, fit_leaves(design, [rows])[0])
-    divide(design, root)
-    open_nodes = [root]
-    for _ in range(max_leaves - 1):
+    open_nodes = _part(design, root, FIRST.get(design.table.kind, ()))
+    for node in open_nodes:
+        divide(design, node)
+    for _ in range(max_leaves - len(open_nodes)):
         open_nodes = [node for node in open_nodes if node.division is not None and node.division.gain > 0]
         if not open_nodes:
             break
@@ -73,6 +86,19 @@ def grow(design: Design, rows: Rows, max_leaves: int) -> Growing:
     return root
 
 
+def _part(design: Design, node: Growing, splits: Sequence[Split]) -> list[Growing]:
+    """Divides the node, and then its `yes` side, by each of the splits that leaves enough rows on both sides."""
+    parts = []
+    for split in splits:
+        mask = split.mask(design.table)[node.rows]
+        if min(mask.sum(), (~mask).sum()) >= MIN_SUPPORT:
+            node.division = _division(design, node, split, mask)
+            node.divided = True
+            parts.append(node.division.no)
+            node = node.division.yes
+    return [node, *parts]
+
+
 def divide(design: Design, node: Growing) -> None:
     """Finds the best division of a node: all candidates ranked by least squares, the best few fitted robustly."""
     splits, masks = candidate_splits(design.table, node.rows, MIN_SUPPORT)
@@ -80,13 +106,17 @@ def divide(design: Design, node: Growing) -> None:
         return
     splits, masks = _promising(design, node, splits, masks)
     sides = [node.rows[side] for mask in masks for side in (mask, ~mask)]
-    prior = prior_of(design, node.rows, node.fit)
-    fits = fit_leaves(design, sides, prior, node.fit.ranking[:COMBINATIONS])
-    gains = [node.fit.loss - yes.loss - no.loss for yes, no in zip(fits[::2], fits[1::2], strict=True)]
-    best = int(np.argmax(gains))
-    sides = sides[2 * best : 2 * best + 2]
-    yes, no = (Growing(rows, fit) for rows, fit in zip(sides, fit_leaves(design, sides, prior), strict=True))
-    node.division = Division(splits[best], yes, no, node.fit.loss - yes.fit.loss - no.fit.loss)
+    fits = fit_leaves(design, sides, prior_of(design, node.rows, node.fit), node.fit.ranking[:COMBINATIONS])
+    left = [yes.loss + no.loss for yes, no in zip(fits[::2], fits[1::2], strict=True)]
+    best = int(np.argmin(left))
+    node.division = _division(design, node, splits[best], masks[best])
+
+
+def _division(design: Design, node: Growing, split: Split, mask: Mask) -> Division:
+    sides = [node.rows[mask], node.rows[~mask]]
+    fits = fit_leaves(design, sides, prior_of(design, node.rows, node.fit))
+    yes, no = (Growing(rows, fit) for rows, fit in zip(sides, fits, strict=True))
+    return Division(split, yes, no, node.fit.loss - yes.fit.loss - no.fit.loss)
 
 
 def _promising(design: Design, node: Growing, splits: list[Split], masks: Mask) -> tuple[list[Split], Mask]:

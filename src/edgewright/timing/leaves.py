@@ -24,7 +24,8 @@ SHRINKAGE = 0.1
 TRUSTED = 0.05
 """The mean relative error up to which a node above is trusted in full; beyond, with its inverse square."""
 MIN_ACTIVE = 6
-"""A variable is used by a leaf only if so many of its layers have it: fewer say too little of its rate."""
+"""Of a variable that fewer of its layers have a leaf learns nothing: it takes the rate of the node above, if any."""
+CERTAIN = 1e4
 SWEEPS = 24
 CHUNK = 100_000
 """So many entries of Gram matrices at a time stay in the cache."""
@@ -141,11 +142,12 @@ def robust_fit(relative: Array, target: Array, prior: Prior | None = None) -> tu
     from scipy.optimize import nnls
 
     count, variables = relative.shape
+    known = np.count_nonzero(relative, axis=0) >= min(MIN_ACTIVE, count)
     if prior is None:
-        relative = relative * (np.count_nonzero(relative, axis=0) >= min(MIN_ACTIVE, count))
+        relative = relative * known
         pseudo, believed = np.zeros((0, variables)), np.zeros(0)
     else:
-        root = np.sqrt(SHRINKAGE * prior.trust)
+        root = np.sqrt(SHRINKAGE * np.where(known, 1, CERTAIN) * prior.trust)
         pseudo, believed = np.diag(root), root * prior.weights
     rows, wanted = np.concatenate([relative, pseudo]), np.concatenate([target, believed])
     best: tuple[Array, float] | None = None

@@ -122,7 +122,7 @@ def _split_from_dict(record: dict[str, Any], kind: str) -> Split:
     if "is" in record:
         return Has(_one_of(column, ("variant", "fused")), _text(record["is"]))
     dims = form_of(kind).names
-    derived = (name for name, parts in DERIVED.items() if all(part in dims for part in parts))
+    derived = (name for name, how in DERIVED.items() if all(part in dims for part in how.parts))
     _one_of(column, (*dims, *NEEDS, *derived, "work"))
     if "at_most" in record:
         return AtMost(column, _number(record["at_most"]))

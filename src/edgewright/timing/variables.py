@@ -14,6 +14,8 @@ Blocks = Mapping[str, int]
 CHANNEL_BLOCKS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
 WIDTH_BLOCKS: tuple[int, ...] = (1, 4, 6, 8, 14, 16)
 PASS = 64
+PARTLY_READ = frozenset({"slice", "gather"})
+"""Of their input they read no more than they write."""
 ROW_BLOCKS: tuple[int, ...] = (1, 2, 4, 6, 8, 12)
 
 
@@ -95,15 +97,31 @@ _COMPOSED: Mapping[str, Callable[[Table, Mapping[str, Column], Cost], Any]] = {
     "inside_macs": lambda table, columns, needs: needs.macs * table.inside_share,
     "group_calls": lambda table, columns, needs: columns["batch"] * columns["groups"],
     "output_rows": lambda table, columns, needs: output_rows(columns),
-    "unrolled_rows": lambda table, columns, needs: needs.unrolled_items / columns["out_width"],
+    "unrolled_rows": lambda table, columns, needs: (
+        needs.unrolled_items / columns["in_width" if table.kind == "transposed_conv" else "out_width"]
+    ),
+    "copies": lambda table, columns, needs: table.column("copies"),
+    "kernel_rows": lambda table, columns, needs: output_rows(columns) * columns["kernel_h"],
+    "kernel_row_items": lambda table, columns, needs: output_rows(columns) * columns["kernel_h"] * columns["in_width"],
+    "row_macs": lambda table, columns, needs: needs.output_items * columns["kernel_w"],
+    "hidden_macs": lambda table, columns, needs: needs.output_items * GATES[table.kind] * columns["hidden"],
+    "hidden_passes": lambda table, columns, needs: (
+        columns["steps"] * columns["directions"] * GATES[table.kind] * columns["hidden"] ** 2
+    ),
+    "gate_items": lambda table, columns, needs: needs.output_items * GATES[table.kind],
+    "step_calls": lambda table, columns, needs: columns["steps"] * columns["directions"],
     "input_passes": lambda table, columns, needs: (
         needs.unrolled_items * np.ceil(columns["out_channels"] / columns["groups"] / PASS)
     ),
     "moved_items": lambda table, columns, needs: (
-        needs.input_items + needs.operand_items + needs.output_items + needs.parameter_items
+        (needs.output_items if table.kind in PARTLY_READ else needs.input_items)
+        + needs.operand_items
+        + needs.output_items
+        + needs.parameter_items
     ),
 }
 _BEYOND = tuple(f"moved_items>{2**power}" for power in (14, 17, 20, 23))
+_PARAMETERS_BEYOND = ("parameter_items>131072", "parameter_items>1048576")
 _MAPS = ("macs", "input_items", "output_items", "operand_items", "output_rows", *_BEYOND)
 _CHANNELS: Mapping[str, tuple[int, ...]] = {"out_channels": CHANNEL_BLOCKS}
 _WIDTH: Mapping[str, tuple[int, ...]] = {"out_width": WIDTH_BLOCKS}
@@ -114,8 +132,7 @@ _CONVOLUTION = Basis(
         "inside_macs",
         "single_macs",
         "parameter_items",
-        "parameter_items>131072",
-        "parameter_items>1048576",
+        *_PARAMETERS_BEYOND,
         "unrolled_items",
         "unrolled_rows",
         "input_passes",
@@ -125,24 +142,24 @@ _CONVOLUTION = Basis(
     {},
     grouped=True,
 )
-_POOL = Basis(_MAPS, {**_CHANNELS, **_WIDTH}, _TIED)
+_POOL = Basis((*_MAPS, "inside_macs", "kernel_rows", "kernel_row_items", "row_macs"), {**_CHANNELS, **_WIDTH}, _TIED)
 _RECURRENT = Basis(
     (
-        "macs",
-        "input_items",
-        "output_items",
-        "parameter_items",
-        "parameter_items>131072",
-        "parameter_items>1048576",
-        "steps",
+        "macs", "input_items", "output_items", "parameter_items", *_PARAMETERS_BEYOND, "hidden_macs", "hidden_passes",
+        "gate_items", "step_calls",
     ),
     {"hidden": CHANNEL_BLOCKS, "in_features": CHANNEL_BLOCKS},
     {},
-)
-_PLAIN = Basis(_MAPS, {**_CHANNELS, **_WIDTH}, {**_TIED, "in_width": "out_width"})
+)  # fmt: skip
+_PLAIN = Basis((*_MAPS, "copies"), {**_CHANNELS, **_WIDTH}, {**_TIED, "in_width": "out_width"})
 _BASES: Mapping[str, Basis] = {
     "conv": _CONVOLUTION,
-    "transposed_conv": _CONVOLUTION,
+    "transposed_conv": Basis(
+        (*_MAPS, "parameter_items", *_PARAMETERS_BEYOND, "unrolled_items", "unrolled_rows", "group_calls"),
+        _CONVOLUTION.blocks,
+        {},
+        grouped=True,
+    ),
     "depthwise_conv": Basis(
         (*_MAPS, "inside_macs", "single_macs", "parameter_items"),
         {**_CHANNELS, **_WIDTH},
@@ -155,7 +172,7 @@ _BASES: Mapping[str, Basis] = {
         {},
     ),
     "matmul": Basis(
-        ("macs", "input_items", "output_items", "operand_items", *_BEYOND),
+        ("macs", "input_items", "output_items", "operand_items", "batch", *_BEYOND),
         {"inner": CHANNEL_BLOCKS, "columns": CHANNEL_BLOCKS, "rows": ROW_BLOCKS},
         {},
     ),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgewright.timing.columns import Column, Table, Weights
+from edgewright.timing.columns import PLACES, Column, Table, Weights
 from edgewright.timing.growth import freeze, grow
 from edgewright.timing.leaves import FLOOR_S, Array, make_design
 from edgewright.timing.splits import Rows
@@ -54,7 +54,9 @@ def _fused_rates(table: Table, seconds: Seconds, rows: Rows) -> dict[Key, float]
 
 
 def _keys(table: Table, name: str, rows: Rows) -> list[Key]:
-    return [key for key, mask in table.named.items() if key[0] == name and mask[rows].sum() >= FEWEST]
+    """The properties of that name that enough rows have; not those words that only tell where axes lie."""
+    named = [key for key in table.named if key[0] == name and key[1] not in PLACES]
+    return [key for key in named if table.named[key][rows].sum() >= FEWEST]
 
 
 def _fit_logarithmic(columns: list[Column], seconds: Seconds, rows: Rows) -> Array:
