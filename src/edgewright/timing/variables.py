@@ -110,6 +110,10 @@ _COMPOSED: Mapping[str, Callable[[Table, Mapping[str, Column], Cost], Any]] = {
     ),
     "gate_items": lambda table, columns, needs: needs.output_items * GATES[table.kind],
     "step_calls": lambda table, columns, needs: columns["steps"] * columns["directions"],
+    "row_products": lambda table, columns, needs: output_rows(columns) * columns["in_channels"] / columns["groups"],
+    "edge_products": lambda table, columns, needs: (
+        output_rows(columns) * columns["in_channels"] / columns["groups"] * single_outputs(table, 1)
+    ),
     "input_passes": lambda table, columns, needs: (
         needs.unrolled_items * np.ceil(columns["out_channels"] / columns["groups"] / PASS)
     ),
@@ -131,6 +135,8 @@ _CONVOLUTION = Basis(
         *_MAPS,
         "inside_macs",
         "single_macs",
+        "row_products",
+        "edge_products",
         "parameter_items",
         *_PARAMETERS_BEYOND,
         "unrolled_items",
@@ -161,7 +167,7 @@ _BASES: Mapping[str, Basis] = {
         grouped=True,
     ),
     "depthwise_conv": Basis(
-        (*_MAPS, "inside_macs", "single_macs", "parameter_items"),
+        (*_MAPS, "inside_macs", "single_macs", "edge_products", "parameter_items"),
         {**_CHANNELS, **_WIDTH},
         {**_TIED, "groups": "out_channels"},
     ),
