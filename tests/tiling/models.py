@@ -43,6 +43,26 @@ def residual(channels: int = 4, size: int = 20, pooled: bool = False) -> ModelPr
     return _model(nodes, ["z" if pooled else "y"], weights, channels, size)
 
 
+def quantized(dtype: type[np.generic], layers: int = 3, channels: int = 4, size: int = 16) -> ModelProto:
+    """3x3 convolutions between quantize and dequantize ops, activations of this type; `q0` reads `x`."""
+    random = np.random.default_rng(0)
+    scalars = {"s": np.float32(0.05), "z": dtype(0 if dtype is np.int8 else 128), "ws": np.float32(0.01),
+               "wz": np.int8(0)}  # fmt: skip
+    constants = [numpy_helper.from_array(np.asarray(value), name) for name, value in scalars.items()]
+    nodes = [helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q0"], "q0")]
+    for i in range(layers):
+        weights = random.integers(-40, 40, (channels, channels, 3, 3)).astype(np.int8)
+        constants.append(numpy_helper.from_array(weights, f"w{i}"))
+        nodes += [
+            helper.make_node("DequantizeLinear", [f"q{i}", "s", "z"], [f"d{i}"], f"d{i}"),
+            helper.make_node("DequantizeLinear", [f"w{i}", "ws", "wz"], [f"v{i}"], f"v{i}"),
+            helper.make_node("Conv", [f"d{i}", f"v{i}"], [f"c{i}"], f"c{i}", pads=[1, 1, 1, 1]),
+            helper.make_node("QuantizeLinear", [f"c{i}", "s", "z"], [f"q{i + 1}"], f"q{i + 1}"),
+        ]
+    nodes.append(helper.make_node("DequantizeLinear", [f"q{layers}", "s", "z"], ["y"], "y"))
+    return _model(nodes, ["y"], constants, channels, size)
+
+
 def _model(
     nodes: list[NodeProto], outputs: list[str], weights: list[TensorProto], channels: int, size: int
 ) -> ModelProto:

@@ -18,7 +18,6 @@ from edgewright.graph.geometry import (
     full_region,
     input_regions,
     output_block,
-    spatial_axes,
 )
 from edgewright.graph.types import Graph, Op, Region
 from edgewright.tiling.groups import Group, partitions, rows_of, with_rows
@@ -118,12 +117,12 @@ class _Writer:
         self.views: dict[tuple[str, Region], str] = {}
         self.asks: dict[str, str] = {}
         self.outputs: dict[str, list[Piece]] = {name: [] for name in group.outputs}
-        self.last = ""
+        self.last: tuple[str, Piece] | None = None
 
     def strip(self, index: int) -> None:
         self.new, self.views, self.asks = {}, {}, {}
         kept: dict[str, Piece | None] = {}
-        after = self.last
+        after = self.script.anchor(*self.last) if self.last else ""
         for op in self.group.ops:
             field = self.strips.fields[op.name][index]
             if field is None:
@@ -139,14 +138,13 @@ class _Writer:
         """New rows of a tensor; what an op makes beyond them is cut off."""
         rows = with_rows(full_region(self.graph.tensors[name]), *self.strips.new_rows(name, index))
         self.new[name] = piece = self.cut(name, made, rows, f"{name}.{index}.cut")
-        self.last = piece.name
+        self.last = name, piece
         if name in self.outputs:
             self.outputs[name].append(piece)
 
     def keep(self, name: str, index: int) -> Piece | None:
         """The rows of a tensor that later strips read."""
-        whole, stop = self.new[name].region, self.new[name].region.ranges[0][1]
-        start = self.strips.kept[name][index]
+        start, stop = self.strips.kept[name][index], self.new[name].region.ranges[0][1]
         if start >= stop:
             return None
         parts = self.parts(name, start, stop, f"{name}.{index}.kept")
@@ -155,7 +153,7 @@ class _Writer:
         kept = parts[0]
         if len(parts) > 1:
             kept = self.script.join(parts, name, 0, self.script.name(f"{name}.{index}.joined"))
-        self.asks[name] = self.cut(name, kept, with_rows(whole, start, start), f"{name}.{index}.ask").name
+        self.asks[name] = self.script.empty(name, kept, f"{name}.{index}.ask")
         return kept
 
     def view(self, op: Op, i: int, region: Region | None, index: int, after: str) -> str:
@@ -167,7 +165,7 @@ class _Writer:
             if name in self.group.through:
                 maker = self.group.through[name]
                 given = self.view(maker, 0, region, index, after)
-                found = self.script.pointwise(maker, given, region, str(index)).name
+                found = self.script.dequantized(maker, given)
             elif name in self.strips.ends:
                 found = self.rows(name, region, index)
             else:
@@ -194,4 +192,4 @@ class _Writer:
         return found
 
     def cut(self, name: str, piece: Piece, region: Region, base: str) -> Piece:
-        return self.script.cut(piece, spatial_axes(self.graph.tensors[name]), region, base)
+        return self.script.cut(name, piece, region, base)

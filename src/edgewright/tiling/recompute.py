@@ -71,9 +71,10 @@ def tile_bytes(tile: Tile, graph: Graph) -> int:
 def lower_tiles(script: Script, group: Group, graph: Graph, grid: tuple[int, int]) -> None:
     """Write the edits that compute a group in a grid of tiles that stand by themselves."""
     made: dict[str, dict[tuple[int, int], Piece]] = {name: {} for name in group.outputs}
-    after = ""
+    last: tuple[str, Piece] | None = None
     for index, (tile, regions) in tiles_of(group, graph, grid).items():
-        pieces, after = _write_tile(script, group, graph, tile, regions, f"{index[0]}.{index[1]}", after)
+        after = script.anchor(*last) if last else ""
+        pieces, last = _write_tile(script, group, graph, tile, regions, f"{index[0]}.{index[1]}", after)
         for name, piece in pieces.items():
             made[name][index] = piece
     rows, columns = grid
@@ -94,11 +95,10 @@ def _region(ranges: Sequence[Sequence[tuple[int, int]]], index: tuple[int, int])
 
 def _write_tile(
     script: Script, group: Group, graph: Graph, tile: Tile, regions: Mapping[str, Region], label: str, after: str
-) -> tuple[dict[str, Piece], str]:
-    """The edits of one tile; the pieces of the group's outputs, and the tensor that is made last."""
+) -> tuple[dict[str, Piece], tuple[str, Piece]]:
+    """The edits of one tile; the pieces of the group's outputs, and of the tensor that is made last."""
     pieces: dict[str, Piece] = {}
     cuts: dict[tuple[str, Region], Piece] = {}
-    last = after
 
     def view(op: Op, index: int, region: Region | None) -> str:
         name = op.inputs[index]
@@ -107,10 +107,9 @@ def _write_tile(
         if (name, region) not in cuts:
             if name in group.through:
                 maker = group.through[name]
-                cuts[name, region] = script.pointwise(maker, view(maker, 0, region), region, label)
+                cuts[name, region] = Piece(script.dequantized(maker, view(maker, 0, region)), region)
             elif name in pieces:
-                axes = spatial_axes(graph.tensors[name])
-                cuts[name, region] = script.cut(pieces[name], axes, region, f"{name}.{label}.cut")
+                cuts[name, region] = script.cut(name, pieces[name], region, f"{name}.{label}.cut")
             else:
                 cuts[name, region] = script.cut_operand(op, index, region, label, after)
         return cuts[name, region].name
@@ -120,8 +119,9 @@ def _write_tile(
         inputs = [view(op, i, region) for i, region in enumerate(field.inputs)]
         made = script.clone(op, inputs, field, label)
         pieces |= {name: Piece(own, field.made) for name, own in zip(op.outputs, made, strict=True) if name}
-        last = next(filter(None, made))
+    name = next(name for name in group.ops[-1].outputs if name in pieces)
+    last = name, pieces[name]
     outputs = {}
     for name, region in regions.items():
-        outputs[name] = script.cut(pieces[name], spatial_axes(graph.tensors[name]), region, f"{name}.{label}.cut")
+        outputs[name] = script.cut(name, pieces[name], region, f"{name}.{label}.cut")
     return outputs, last

@@ -1,4 +1,9 @@
-"""Writing an edit script: tiles of feature maps by name, cut and joined where they have to be."""
+"""Writing an edit script: tiles of feature maps by name, cut and joined where they have to be.
+
+Tensors of signed integers between a quantize op and dequantize ops are cut and joined as exporters write it: they are
+dequantized, cut, and quantized again by the same scale. Nothing is lost by that, and runtimes that compute on unsigned
+integers (ONNX Runtime on x86) find the pairs of quantize and dequantize ops that they rewrite.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +29,13 @@ class Script:
         self.ordered = ordered
         self.edits: list[Edit] = []
         self._taken = {op.name for op in graph.ops} | set(graph.tensors)
+        self._dequantized: dict[tuple[str, str], str] = {}
+        readers = {op.inputs[0]: op for op in graph.ops if op.kind == "dequantize"}
+        self._pairs = {
+            op.outputs[0]: (readers[op.outputs[0]], op)
+            for op in graph.ops
+            if op.kind == "quantize" and op.outputs[0] in readers and graph.tensors[op.outputs[0]].dtype == "int8"
+        }
 
     def name(self, base: str) -> str:
         """`base`, or `base` with a number where it is taken."""
@@ -37,24 +49,24 @@ class Script:
     def remove(self, ops: Sequence[Op]) -> None:
         self.edits += [RemoveOp(op.name) for op in ops]
 
-    def cut(self, piece: Piece, axes: Sequence[int | None], region: Region, base: str, after: str = "") -> Piece:
-        """A piece that holds just `region`; the piece itself where it does already."""
-        pairs = zip(axes, piece.region.ranges, region.ranges, strict=True)
-        cuts = [(axis, lo - a, hi - a) for axis, (a, b), (lo, hi) in pairs if axis is not None and (a, b) != (lo, hi)]
-        if not cuts:
-            return piece
-        stored_axes, starts, ends = zip(*cuts, strict=True)
-        name = self.name(base)
-        waits = after if self.ordered and after else ""
-        self.edits.append(Slice(name, piece.name, name, stored_axes, starts, ends, waits))
-        return Piece(name, region)
+    def cut(self, tensor: str, piece: Piece, region: Region, base: str, after: str = "") -> Piece:
+        """A piece of a tensor that holds just `region`; the piece itself where it does already."""
+        return self._cut(tensor, piece, spatial_axes(self.graph.tensors[tensor]), region, base, after)
 
     def cut_operand(self, op: Op, index: int, region: Region, tile: str, after: str) -> Piece:
         """The region of a tensor from outside of the group, or of a constant, that one input of an op reads."""
         name = op.inputs[index]
         tensor, axes = self.graph.tensors[name], operand_axes(op, self.graph, index)
         whole = Region(tuple((0, tensor.shape[axis] if axis is not None else 1) for axis in axes))
-        return self.cut(Piece(name, whole), axes, region, f"{name}.{tile}", "" if tensor.is_constant else after)
+        return self._cut(name, Piece(name, whole), axes, region, f"{name}.{tile}", "" if tensor.is_constant else after)
+
+    def empty(self, tensor: str, piece: Piece, base: str) -> str:
+        """No rows of a piece, to be joined: an order without data."""
+        name, given = self.name(base), piece.name
+        if tensor in self._pairs:
+            given = self.dequantized(self._pairs[tensor][0], given)
+        self.edits.append(Slice(name, given, name, (spatial_axes(self.graph.tensors[tensor])[0],), (0,), (0,)))
+        return name
 
     def clone(self, op: Op, inputs: Sequence[str], field: ReceptiveField, tile: str) -> list[str]:
         """A copy of an op that makes one tile; the names of its outputs."""
@@ -63,16 +75,54 @@ class Script:
         self.edits.append(CloneOp(name, op.name, tuple(inputs), tuple(outputs), field.padding, field.attributes))
         return outputs
 
-    def pointwise(self, op: Op, given: str, region: Region, tile: str) -> Piece:
-        """A copy of an elementwise op with one data input, for a region of its output."""
-        field = ReceptiveField((region, *(None for _ in op.inputs[1:])), None, (), region)
-        return Piece(self.clone(op, (given, *op.inputs[1:]), field, tile)[0], region)
+    def anchor(self, tensor: str, piece: Piece) -> str:
+        """What the next tile can wait for: the piece, but of a pair of quantize and dequantize ops what leaves it."""
+        if not self.ordered or tensor not in self._pairs:
+            return piece.name
+        return self.dequantized(self._pairs[tensor][0], piece.name)
+
+    def dequantized(self, op: Op, given: str) -> str:
+        """What a copy of a dequantize op makes of a piece: one copy for all that read it, as runtimes expect."""
+        if (op.name, given) not in self._dequantized:
+            self._dequantized[op.name, given] = self._copy(op, given, self.name(f"{given}.real"))
+        return self._dequantized[op.name, given]
 
     def join(self, pieces: Sequence[Piece], tensor: str, axis: int, output: str, extra: Sequence[str] = ()) -> Piece:
-        """Pieces of a tensor side by side along one of its spatial axes, as `output`; `extra` are empty tensors."""
-        names = (*(piece.name for piece in pieces), *extra)
+        """Pieces of a tensor side by side along one of its spatial axes, as `output`; `extra` are empty ones of it."""
+        names = tuple(piece.name for piece in pieces)
         stored = spatial_axes(self.graph.tensors[tensor])[axis]
-        self.edits.append(Concat(self.name(f"{output}.concat"), names, output, stored))
+        if tensor in self._pairs:
+            dequantize, quantize = self._pairs[tensor]
+            joined = self.name(f"{output}.real")
+            names = tuple(self.dequantized(dequantize, name) for name in names)
+            self.edits.append(Concat(self.name(f"{output}.concat"), (*names, *extra), joined, stored))
+            self._copy(quantize, joined, output)
+        else:
+            self.edits.append(Concat(self.name(f"{output}.concat"), (*names, *extra), output, stored))
         ranges = list(pieces[0].region.ranges)
         ranges[axis] = (ranges[axis][0], pieces[-1].region.ranges[axis][1])
         return Piece(output, Region(tuple(ranges)))
+
+    def _cut(
+        self, tensor: str, piece: Piece, axes: Sequence[int | None], region: Region, base: str, after: str
+    ) -> Piece:
+        pairs = zip(axes, piece.region.ranges, region.ranges, strict=True)
+        cuts = [(axis, lo - a, hi - a) for axis, (a, b), (lo, hi) in pairs if axis is not None and (a, b) != (lo, hi)]
+        if not cuts:
+            return piece
+        stored_axes, starts, ends = zip(*cuts, strict=True)
+        name, given = self.name(base), piece.name
+        waits = after if self.ordered and after else ""
+        if tensor not in self._pairs:
+            self.edits.append(Slice(name, given, name, stored_axes, starts, ends, waits))
+            return Piece(name, region)
+        dequantize, quantize = self._pairs[tensor]
+        part = self.name(f"{name}.part")
+        self.edits.append(Slice(part, self.dequantized(dequantize, given), part, stored_axes, starts, ends, waits))
+        return Piece(self._copy(quantize, part, name), region)
+
+    def _copy(self, op: Op, given: str, output: str) -> str:
+        """A copy of a quantize or dequantize op that makes `output`."""
+        name = self.name(f"{op.name}.{output}")
+        self.edits.append(CloneOp(name, op.name, (given, *op.inputs[1:]), (output,)))
+        return output
