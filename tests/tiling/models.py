@@ -6,21 +6,25 @@ import numpy as np
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 
-def chain(*layers: tuple[int, int] | str, channels: int = 4, size: int = 24, seed: int = 0) -> ModelProto:
+def chain(
+    *layers: tuple[int, int] | str, channels: int = 4, size: int = 24, seed: int = 0, rank: int = 2
+) -> ModelProto:
     """Convolutions (kernel, stride) with `c0`, `c1`, ... for names, and poolings ("pool")."""
     nodes, weights, name = [], [], "x"
     random = np.random.default_rng(seed)
     for i, layer in enumerate(layers):
         if isinstance(layer, str):
-            nodes.append(helper.make_node("MaxPool", [name], [f"y{i}"], f"p{i}", kernel_shape=[2, 2], strides=[2, 2]))
+            nodes.append(
+                helper.make_node("MaxPool", [name], [f"y{i}"], f"p{i}", kernel_shape=[2] * rank, strides=[2] * rank)
+            )
         else:
             kernel, stride = layer
-            values = random.standard_normal((channels, channels, kernel, kernel), dtype=np.float32) / kernel / 2
+            values = random.standard_normal((channels, channels, *[kernel] * rank), dtype=np.float32) / kernel / 2
             weights.append(numpy_helper.from_array(values, f"w{i}"))
-            pads = [kernel // 2] * 4
-            nodes.append(helper.make_node("Conv", [name, f"w{i}"], [f"y{i}"], f"c{i}", strides=[stride] * 2, pads=pads))
+            window = {"strides": [stride] * rank, "pads": [kernel // 2] * (2 * rank)}
+            nodes.append(helper.make_node("Conv", [name, f"w{i}"], [f"y{i}"], f"c{i}", **window))
         name = f"y{i}"
-    return _model(nodes, [name], weights, channels, size)
+    return _model(nodes, [name], weights, channels, size, rank)
 
 
 def residual(channels: int = 4, size: int = 20, pooled: bool = False) -> ModelProto:
@@ -64,9 +68,9 @@ def quantized(dtype: type[np.generic], layers: int = 3, channels: int = 4, size:
 
 
 def _model(
-    nodes: list[NodeProto], outputs: list[str], weights: list[TensorProto], channels: int, size: int
+    nodes: list[NodeProto], outputs: list[str], weights: list[TensorProto], channels: int, size: int, rank: int = 2
 ) -> ModelProto:
-    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, size, size])
+    given = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, channels, *[size] * rank])
     made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
     graph = helper.make_graph(nodes, "small", [given], made, weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -88,7 +88,7 @@ def test_qlinear_networks_to_the_bit(model: ModelProto, data: st.DataObject) -> 
 def test_integers_stay_integers(dtype: type[np.generic], grid: tuple[int, int], halo: str) -> None:
     """Every convolution still stands between a dequantize and a quantize op, or the runtime would compute floats.
 
-    Signed tensors that two ops read are floats to ONNX Runtime on x86 all the same: a few steps of rounding are allowed.
+    Signed tensors that two ops read are floats to ONNX Runtime on x86 all the same: some steps of rounding are allowed.
     """
     model = quantized(dtype)
     graph = read(model)
@@ -103,6 +103,14 @@ def test_integers_stay_integers(dtype: type[np.generic], grid: tuple[int, int], 
         assert {op.kind for op in tiled.ops if op.kind in {"slice", "concat"}} <= {
             reader.kind for op in tiled.ops if op.kind == "dequantize" for reader in readers[op.outputs[0]]
         }
+
+
+@pytest.mark.parametrize("rank", (1, 3))
+@pytest.mark.parametrize(("grid", "halo"), (((3, 1), "recompute"), ((4, 1), "carry")))
+def test_other_ranks(rank: int, grid: tuple[int, int], halo: str) -> None:
+    model = chain((3, 1), (3, 2), (1, 1), size=14, rank=rank)
+    graph = read(model)
+    check(model, graph, TilingPlan((FusedGroup(names(graph), grid, halo),)), 1e-5)
 
 
 def names(graph: Graph) -> tuple[str, ...]:
