@@ -114,6 +114,16 @@ def predict_peak(
 
 def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Network:
     """The network that the runtime executes in the place of that of the file."""
+    network = folded(graph, open_inputs)
+    if block > 1:
+        to_blocks(network, block)
+    expand_functions(network)
+    fold_plain_additions(network)
+    return network
+
+
+def folded(graph: Graph, open_inputs: Collection[str] = ()) -> Network:
+    """The network after all that the runtime does to it whatever the widths, before it gives blocks to channels."""
     network = Network.of(graph, open_inputs)
     fold_quantization(network)
     fold_constants(network)
@@ -121,10 +131,6 @@ def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Net
     merge_slices(network)
     fold_activations(network)
     to_channels_last(network)
-    if block > 1:
-        to_blocks(network, block)
-    expand_functions(network)
-    fold_plain_additions(network)
     return network
 
 
