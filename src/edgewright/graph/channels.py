@@ -17,8 +17,9 @@ class Member:
     group `repeats` times (the gates of a recurrent layer, the groups of a convolution, a map flattened with channels
     last), from `offset` on (behind other groups of a concatenation).
 
-    `fill` is what a constant holds at the places of a new channel: 0, or what keeps the channel zero or finite
-    (the variance of a normalization is 1, a zero point stays what it is).
+    `fill` is what a constant holds at the places of a new channel, as a real number: 0, or what keeps the channel zero
+    or finite (1 for the variance of a normalization, a divisor, a scale). In a quantized tensor 0 stands for its zero
+    point.
     """
 
     tensor: str
@@ -42,8 +43,14 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class ChannelGroup:
-    """Channels that change together: their number, and every place where they lie."""
+    """Channels that change together: their number, and every place where they lie.
+
+    `name` is that of the first activation that they lie in, with the range `[start:stop]` behind it where they are not
+    all of its channels. Channels can always be removed. Only where `growable` do new ones, made of every member's
+    `fill`, leave each output as it was: not where a mean or a maximum is taken over them, for example.
+    """
 
     name: str
     width: int
     members: tuple[Member, ...]
+    growable: bool = True
