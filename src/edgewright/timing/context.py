@@ -42,10 +42,10 @@ class Context:
     capacity_bytes: float = 0.0
     most_bytes: float = 0.0
 
-    def added(self, layers: Sequence[LayerSpec]) -> Seconds:
-        """Seconds to add to each layer of a network of these layers."""
+    def added(self, layers: Sequence[LayerSpec], weights_bytes: float | None = None) -> Seconds:
+        """Seconds to add to each layer of a network of these layers, or of one whose weights have so many bytes."""
         rates = np.array([self.weight_s, self.dense_weight_s, self.moved_s, self.layer_s])
-        found: Seconds = _columns(layers, self.capacity_bytes, self.most_bytes) @ rates
+        found: Seconds = _columns(layers, self.capacity_bytes, self.most_bytes, weights_bytes) @ rates
         return found
 
 
@@ -97,11 +97,13 @@ def _fit(pairs: Sequence[Pairs], capacity_bytes: float, most_bytes: float) -> tu
     return weights / scale, loss
 
 
-def _columns(layers: Sequence[LayerSpec], capacity_bytes: float, most_bytes: float) -> NDArray[np.float64]:
+def _columns(
+    layers: Sequence[LayerSpec], capacity_bytes: float, most_bytes: float, weights_bytes: float | None = None
+) -> NDArray[np.float64]:
     """What each rate is for, by layer: bytes of cold weights, dense ones apart, bytes of activations, the layer."""
     weights = np.array([layer_cost(layer).parameter_items * ITEM_BITS.get(layer.dtype, 32) / 8 for layer in layers])
     moved = np.array([float(layer_bytes(layer)) for layer in layers]) - weights
-    cold = weights * cold_share(weights.sum(), capacity_bytes)
+    cold = weights * cold_share(weights.sum() if weights_bytes is None else weights_bytes, capacity_bytes)
     dense = np.array([layer.kind in DENSE for layer in layers])
     others = np.where(dense, 0, np.minimum(cold, most_bytes))
     return np.stack([others, np.where(dense, cold, 0), moved, np.ones(len(layers))], axis=1)

@@ -10,10 +10,10 @@ from math import prod
 from edgewright.memory.onnxruntime.fusions import CONVS, is_float, scales_channels
 from edgewright.memory.onnxruntime.network import Network, Node
 
-_FOLDED = frozenset({"relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish"})
-_KEPT = frozenset({"relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "gelu", "quick_gelu"})
+FOLDED_ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish"})
+KEPT_ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "gelu", "quick_gelu"})
 _TO_CHANNELS_LAST = (0, 2, 3, 1)
-_REORDER_MULTIPLE = 4
+REORDER_MULTIPLE = 4
 """Channels that can be reordered into blocks come in multiples of this."""
 
 
@@ -73,11 +73,11 @@ class Blocking:
             self.binary(node)
         elif node.kind == "concat":
             self.concat(node)
-        elif node.kind == "unary" and node.variant in _KEPT:
+        elif node.kind == "unary" and node.variant in KEPT_ACTIVATIONS:
             self.activation(node)
         elif node.variant == "batch_normalization":
             self.as_convolution(node)
-        elif node.kind == "resize" and self.is_whole(node):
+        elif node.kind == "resize" and is_whole(node):
             self.replace(node, node.inputs)
         elif node.kind == "transpose" and tuple(node.op.attributes.get("perm", ())) == _TO_CHANNELS_LAST:
             self.transposed(node)
@@ -89,9 +89,9 @@ class Blocking:
         channels, made = self.channels(node.inputs[0]), self.channels(node.outputs[0])
         is_plain_input = groups == 1 and channels < self.block
         if groups == 1:
-            fits = is_plain_input or channels % _REORDER_MULTIPLE == 0
+            fits = is_plain_input or channels % REORDER_MULTIPLE == 0
         elif groups == channels == made:
-            fits = channels % _REORDER_MULTIPLE == 0
+            fits = channels % REORDER_MULTIPLE == 0
         else:
             fits = (channels // groups) % self.block == 0 and (made // groups) % self.block == 0
         weights = self.network.tensors[node.op.inputs[1]]
@@ -158,7 +158,7 @@ class Blocking:
     def activation(self, node: Node) -> None:
         source = self.made[node.inputs[0]]
         maker = source.maker
-        if maker.kind in CONVS and source.uses == 1 and not maker.activation and node.variant in _FOLDED:
+        if maker.kind in CONVS and source.uses == 1 and not maker.activation and node.variant in FOLDED_ACTIVATIONS:
             maker.activation = node.variant
             self.fold(node, source, None)
         else:
@@ -170,15 +170,6 @@ class Blocking:
         source = self.made[node.inputs[0]]
         self.network.remove(node)
         self.reorder(source.name, node.outputs[0], "from_blocked", source.maker)
-
-    def is_whole(self, node: Node) -> bool:
-        """Whether a resize has whole scales in a mode that the blocked layout knows."""
-        attributes = node.op.attributes
-        scales = attributes.get("scales", ())
-        is_nearest = node.variant == "nearest" and attributes.get("coordinates") == "asymmetric"
-        if not (is_nearest and attributes.get("rounding") == "floor") and node.variant != "linear":
-            return False
-        return len(scales) == 4 and all(scale == int(scale) for scale in scales) and tuple(scales[:2]) == (1, 1)
 
     def fold(self, node: Node, source: _Blocked, other: _Blocked | None) -> None:
         """Takes an addition or an activation into the convolution before it, which makes its result then."""
@@ -259,6 +250,16 @@ class Blocking:
     def channels(self, name: str) -> int:
         shape = self.network.shape(name)
         return shape[1] if prod(shape) else 0
+
+
+def is_whole(node: Node) -> bool:
+    """Whether a resize has whole scales in a mode that the blocked layout knows."""
+    attributes = node.op.attributes
+    scales = attributes.get("scales", ())
+    is_nearest = node.variant == "nearest" and attributes.get("coordinates") == "asymmetric"
+    if not (is_nearest and attributes.get("rounding") == "floor") and node.variant != "linear":
+        return False
+    return len(scales) == 4 and all(scale == int(scale) for scale in scales) and tuple(scales[:2]) == (1, 1)
 
 
 def _own_space(name: str) -> tuple[tuple[str, int], ...]:

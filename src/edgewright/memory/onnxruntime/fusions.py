@@ -12,8 +12,8 @@ from edgewright.graph.types import Window
 from edgewright.memory.onnxruntime.network import Network, Node
 
 CONVS = frozenset({"conv", "depthwise_conv"})
-_CONV_ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "leaky_relu", "clip", "hard_sigmoid"})
-_GEMM_ACTIVATIONS = _CONV_ACTIVATIONS - {"clip"} | {"elu", "softplus", "softsign", "thresholded_relu"}
+PLAIN_CONV_ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "leaky_relu", "clip", "hard_sigmoid"})
+_GEMM_ACTIVATIONS = PLAIN_CONV_ACTIVATIONS - {"clip"} | {"elu", "softplus", "softsign", "thresholded_relu"}
 
 
 def fold_constants(network: Network) -> None:
@@ -95,7 +95,7 @@ def fold_plain_additions(network: Network) -> None:
             node.blocked
             or node.kind not in CONVS
             or node.activation
-            or not (_has_bias(node) and is_float(network, node))
+            or not (has_bias(node) and is_float(network, node))
         ):
             continue
         follower = network.only_reader(node.outputs[0])
@@ -108,7 +108,7 @@ def fold_plain_additions(network: Network) -> None:
         network.reread(node, [*node.inputs, addend])
         node.addend = addend
         last = network.only_reader(node.outputs[0])
-        if last is not None and last.kind == "unary" and last.variant in _CONV_ACTIVATIONS:
+        if last is not None and last.kind == "unary" and last.variant in PLAIN_CONV_ACTIVATIONS:
             node.activation = last.variant
             network.absorb(node, last)
         network.renumber(node)
@@ -197,7 +197,7 @@ def _activations_of(network: Network, node: Node) -> frozenset[str]:
     if node.activation or not is_float(network, node):
         return frozenset()
     if node.kind in CONVS:
-        return _CONV_ACTIVATIONS
+        return PLAIN_CONV_ACTIVATIONS
     is_gemm = node.kind == "fully_connected" and len(network.shape(node.outputs[0])) == 2
     return _GEMM_ACTIVATIONS if is_gemm else frozenset()
 
@@ -213,5 +213,5 @@ def _fold_sigmoid_product(network: Network, node: Node) -> None:
     network.add(replace(node, variant="quick_gelu", outputs=product.outputs))
 
 
-def _has_bias(node: Node) -> bool:
+def has_bias(node: Node) -> bool:
     return len(node.op.inputs) > 2 and bool(node.op.inputs[2])
