@@ -20,7 +20,11 @@ def open(path: str | Path) -> Format:  # noqa: A001
         from edgewright.formats.onnx import OnnxFormat
 
         return OnnxFormat()
-    raise ModelError(f"{path}: not a model in a format that edgewright knows (ONNX)")
+    if path.suffix.lower() == ".tflite" or head[4:8] == b"TFL3":
+        from edgewright.formats.tflite import TfliteFormat
+
+        return TfliteFormat()
+    raise ModelError(f"{path}: not a model in a format that edgewright knows (ONNX, TFLite)")
 
 
 def _looks_like_onnx(head: bytes) -> bool:

@@ -1,0 +1,39 @@
+"""Sliding windows: SAME and VALID as padding in numbers, and back."""
+
+from edgewright.errors import ModelError
+from edgewright.formats.tflite.schema import schema
+from edgewright.graph.types import Shape, Window
+
+Padding = tuple[tuple[int, int], ...]
+
+SAME, VALID = int(schema.Padding.SAME), int(schema.Padding.VALID)
+
+
+def padding_of(mode: int, window: Window, space: Shape) -> Padding:
+    """What SAME or VALID pads of an input with these spatial sizes. Raises ModelError for any other mode."""
+    if mode == VALID:
+        return ((0, 0),) * len(space)
+    if mode != SAME:
+        raise ModelError(f"padding mode {mode} does not exist")
+    columns = zip(space, window.stride, window.extent, strict=True)
+    return tuple(_halves((-(-size // stride) - 1) * stride + extent - size) for size, stride, extent in columns)
+
+
+def cropping_of(window: Window, space: Shape, made: Shape) -> tuple[Padding, Shape]:
+    """What a transposed convolution crops of each side, and what it adds after its last window, to make `made`."""
+    columns = zip(space, window.stride, window.extent, made, strict=True)
+    totals = [(size - 1) * stride + extent - out for size, stride, extent, out in columns]
+    return tuple(_halves(total) for total in totals), tuple(max(-total, 0) for total in totals)
+
+
+def mode_of(padding: Padding, window: Window, space: Shape) -> int | None:
+    """The mode that pads an input of these sizes so; VALID where both do, None where neither does."""
+    for mode in (VALID, SAME):
+        if padding_of(mode, window, space) == padding:
+            return mode
+    return None
+
+
+def _halves(total: int) -> tuple[int, int]:
+    """Padding in two halves, the odd one after."""
+    return max(total, 0) // 2, max(total, 0) - max(total, 0) // 2
