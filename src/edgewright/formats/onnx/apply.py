@@ -14,9 +14,11 @@ from edgewright.formats.onnx.read import Reading, understand, understand_model
 from edgewright.formats.onnx.reading import reads
 from edgewright.formats.onnx.save import save
 from edgewright.formats.onnx.upgrade import upgraded
+from edgewright.formats.onnx.widths import with_widths
 from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.edits import apply as apply_to_graph
 from edgewright.graph.types import Graph, Shape
+from edgewright.graph.width_edits import SetWidth
 
 _CONSTANTS_APART = 4
 """From this version of the file format on an initializer need not be an input of the model too."""
@@ -45,6 +47,9 @@ def edited(
     """
     reading = _reading(source, edits, input_shapes or {})
     after = apply_to_graph(reading.graph, edits)
+    widths = [edit for edit in edits if isinstance(edit, SetWidth)]
+    if widths:
+        return with_widths(reading, after, widths, input_shapes or {})
     model = ModelProto()
     model.CopyFrom(reading.model)
     builder = Builder(opset_of(model), reading.graph, after, reading.nodes, reading.values)

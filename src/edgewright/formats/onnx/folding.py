@@ -1,5 +1,6 @@
 """Which tensors are constant, and the values of the small ones that shapes and attributes hang on."""
 
+from collections.abc import Mapping
 from math import prod
 
 import numpy as np
@@ -94,10 +95,18 @@ def _is_worth_it(name: str, values: Values) -> bool:
 
 
 def _evaluate(node: NodeProto, values: Values, model: ModelProto) -> list[Array]:
+    """The outputs of a node where all its inputs are small and known; nothing where they are not."""
+    inputs: dict[str, Array] = {}
+    for name in filter(None, node.input):
+        value = values.value(name)
+        if value is None:
+            return []
+        inputs[name] = value
+    return evaluate(node, inputs, values, model)
+
+
+def evaluate(node: NodeProto, inputs: Mapping[str, Array], values: Values, model: ModelProto) -> list[Array]:
     """The outputs of a node by ONNX's reference implementation; nothing where it can't tell."""
-    inputs = {name: values.value(name) for name in node.input if name}
-    if any(value is None for value in inputs.values()):
-        return []
     from onnx.reference import ReferenceEvaluator
 
     graph = onnx.GraphProto(name="node")
@@ -107,7 +116,7 @@ def _evaluate(node: NodeProto, values: Values, model: ModelProto) -> list[Array]
     single = ModelProto(ir_version=model.ir_version, graph=graph, opset_import=model.opset_import)
     try:
         with np.errstate(all="ignore"):
-            results = ReferenceEvaluator(single).run(None, inputs)
+            results = ReferenceEvaluator(single).run(None, dict(inputs))
     except Exception:  # The evaluator raises whatever an op's code raises; the value is then not known.
         return []
     return [np.asarray(result) for result in results]

@@ -50,6 +50,10 @@ class Values:
         self.types[name] = tensor_type(onnx.helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
         self._known[name] = value
 
+    def stored(self, name: str) -> TensorProto | None:
+        """A constant as the file stores it; None where it is computed."""
+        return self._stored.get(name)
+
     def is_constant(self, name: str) -> bool:
         return name in self._stored or name in self.folded
 
