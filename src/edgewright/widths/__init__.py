@@ -1,0 +1,1 @@
+"""Align: wider layers where wider is faster, outputs unchanged."""

@@ -1,0 +1,131 @@
+"""From plans that are predicted to be faster to the one that is: everything is measured before it is believed.
+
+Whole plans race the network as it is first. Around the fastest of them single changes are measured then: each of its
+groups at its old width, and at the widths that are predicted to be nearly as good. What proves faster is taken over,
+and changes that do not prove their gain are dropped together, if the plan is no slower without them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from edgewright.widths.places import Widths
+
+_SLOTS = 16
+"""So many variants race at a time."""
+_SWEEPS = 3
+_AS_FAST = 1.002
+"""Plans that differ by less are as fast as each other."""
+_LIKELY = 0.995
+"""A variant whose time is below this share of the plan's is likely to be faster, if not proven."""
+
+
+class Interval(Protocol):
+    """A measured ratio of times and its confidence interval."""
+
+    @property
+    def value(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+Race = Callable[[Sequence[Widths]], Sequence[Interval]]
+"""Measures the times of all but the first in relation to the first."""
+Alternatives = Callable[[Widths], Sequence[Widths]]
+"""Plans that differ in one group from a plan, those that are predicted to be fastest first."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A plan that was measured against another one."""
+
+    widths: Widths
+    against: Widths
+    ratio: Interval
+
+
+@dataclass(frozen=True)
+class Proven:
+    """The fastest plan found, which is the network as it is where nothing proved to be faster, and all trials."""
+
+    widths: Widths
+    trials: tuple[Trial, ...]
+
+
+def prove(
+    original: Widths,
+    plans: Sequence[Widths],
+    alternatives: Alternatives,
+    race: Race,
+    fits: Callable[[Widths], bool],
+    has_time: Callable[[], bool],
+) -> Proven:
+    """The fastest of the plans, improved by single changes as long as there is time; every step is measured.
+
+    Only plans that `fits` holds for are taken.
+    """
+    trials = _measured(original, [plan for plan in dict.fromkeys(plans) if plan != original and fits(plan)], race)
+    faster = [trial for trial in trials if trial.ratio.high < 1]
+    if not faster:
+        return Proven(original, tuple(trials))
+    best = min(faster, key=lambda trial: trial.ratio.value).widths
+    for _ in range(_SWEEPS):
+        around: list[Trial] = []
+        for variants in _batches(alternatives(best)):
+            if not has_time():
+                break
+            around += _measured(best, variants, race)
+        composed = [plan for plan in _composed(original, best, around) if plan not in (best, original) and fits(plan)]
+        tried = _measured(best, composed, race)
+        trials += [*around, *tried]
+        next_best = _chosen(original, best, tried)
+        if next_best == best:
+            break
+        best = next_best
+    return Proven(best, tuple(trials))
+
+
+def _measured(against: Widths, plans: Sequence[Widths], race: Race) -> list[Trial]:
+    ratios = race([against, *plans]) if plans else ()
+    return [Trial(plan, against, ratio) for plan, ratio in zip(plans, ratios, strict=True)]
+
+
+def _batches(variants: Sequence[Widths]) -> Iterator[Sequence[Widths]]:
+    for first in range(0, len(variants), _SLOTS):
+        yield variants[first : first + _SLOTS]
+
+
+def _composed(original: Widths, best: Widths, around: Sequence[Trial]) -> Sequence[Widths]:
+    """Plans with what was learned from single changes: the proven ones; also the likely ones; without the unproven."""
+    likely = [trial for trial in around if trial.ratio.value < _LIKELY]
+    idle = [trial for trial in around if _is_drop(trial, original) and trial.ratio.low <= 1]
+    proven = _with(best, [trial for trial in around if trial.ratio.high < 1])
+    lighter = _with(best, idle)
+    return tuple(dict.fromkeys((proven, _with(best, likely), lighter, _with(lighter, likely))))
+
+
+def _is_drop(trial: Trial, original: Widths) -> bool:
+    """Whether a single change goes back to the width that the group had."""
+    changed = [group for group, (a, b) in enumerate(zip(trial.widths, trial.against, strict=True)) if a != b]
+    return all(trial.widths[group] == original[group] for group in changed)
+
+
+def _with(plan: Widths, changes: Sequence[Trial]) -> Widths:
+    """A plan with single changes, the fastest for each group."""
+    found = list(plan)
+    for trial in sorted(changes, key=lambda one: -one.ratio.value):
+        for group, (width, before) in enumerate(zip(trial.widths, trial.against, strict=True)):
+            if width != before:
+                found[group] = width
+    return tuple(found)
+
+
+def _chosen(original: Widths, best: Widths, tried: Sequence[Trial]) -> Widths:
+    """The fastest of the compositions, or one as fast that changes less; the plan itself where all are slower."""
+    fastest = min((trial.ratio.value for trial in tried), default=2.0)
+    if fastest > 1:
+        return best
+    as_fast = [trial.widths for trial in tried if trial.ratio.value <= min(fastest * _AS_FAST, 1.0)]
+    return min(as_fast, key=lambda plan: sum(a != b for a, b in zip(plan, original, strict=True)))
