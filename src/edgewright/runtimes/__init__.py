@@ -1,5 +1,7 @@
 """Runtimes: how to build a model for layers, and what their harness says. `open()` finds one by its name."""
 
+from importlib.util import find_spec
+
 from edgewright.errors import MeasurementError
 from edgewright.runtimes.base import Runtime
 
@@ -10,4 +12,10 @@ def open(name: str = "onnxruntime") -> Runtime:  # noqa: A001
         from edgewright.runtimes.onnxruntime import OnnxRuntime
 
         return OnnxRuntime()
-    raise MeasurementError(f"runtime {name!r} is not known; this version measures on `onnxruntime`")
+    if name == "litert":
+        if find_spec("ai_edge_litert") is None:
+            raise MeasurementError("the runtime `litert` needs ai-edge-litert: pip install 'edgewright[litert]'")
+        from edgewright.runtimes.litert import LiteRT
+
+        return LiteRT()
+    raise MeasurementError(f"runtime {name!r} is not known; this version measures on `onnxruntime` and `litert`")

@@ -1,0 +1,420 @@
+"""What runs on the device for LiteRT: one file, needs only ai-edge-litert and numpy.
+
+Jobs come as JSON lines on standard input, each is answered by one JSON line on standard output:
+
+    {"job": "about"}
+    {"job": "layers", "model": PATH, ...}     end-to-end times, and the time of every subgraph by itself
+    {"job": "load", "model": PATH, ...}       opens a model and keeps it open, warm
+    {"job": "round", ...}                     end-to-end times of the model that is kept open
+    {"job": "outputs", "model": PATH, "to": NPZ, ...}   the outputs on random inputs
+    {"job": "memory", "model": PATH, ...}     peak memory; the first job of its process
+
+`level` is `all` (XNNPACK) or `none` (the kernels built in). A job that fails is answered by {"error": TEXT}. A crash
+ends the process: the host starts another one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import json
+import mmap
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ["NUMPY_MADVISE_HUGEPAGE"] = "0"  # huge pages of freed arrays would be counted as the network's
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+Answer = dict[str, Any]
+Array = np.ndarray[Any, Any]
+Run = Callable[[], Any]
+Shapes = dict[str, list[int]]
+LEVELS = {"all": OpResolverType.AUTO, "none": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
+TIMED_TOGETHER_S = 2e-5
+"""A sample of a shorter run is the mean over as many runs as take this long, so that the clock weighs little."""
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)  # what the runtime prints must not mix with the answers
+    for line in sys.stdin:
+        try:
+            job = json.loads(line)
+            answer = JOBS[job.pop("job")](**job)
+        except Exception as error:
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        answers.write(json.dumps(answer) + "\n")
+
+
+def about() -> Answer:
+    """What this device is."""
+    name = ""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.lower().startswith(("model name", "hardware")):
+                name = line.split(":", 1)[1].strip()
+                break
+    return {"processor": name, "cores": os.cpu_count(), "runtime_version": version("ai-edge-litert")}
+
+
+class Model:
+    """An open model, its inputs filled. Every subgraph can be run, as signatures are."""
+
+    def __init__(
+        self, path: str, threads: int, level: str, shapes: Shapes | None = None, seed: int = 0, fill: bool = True
+    ) -> None:
+        if not Path(path).is_file():
+            raise FileNotFoundError(path)
+        OPENED.append(path)
+        self.level = level
+        self.interpreter = Interpreter(path, num_threads=threads, experimental_op_resolver_type=LEVELS[level])
+        self.bare = self.interpreter._interpreter
+        self.subgraphs = int(self.bare.NumSubgraphs())
+        for details in self.interpreter.get_input_details():
+            shape = (shapes or {}).get(details["name"])
+            if shape and list(details["shape"]) != list(shape):
+                self.interpreter.resize_tensor_input(details["index"], shape)
+        self.bare.AllocateTensors()
+        self.random = np.random.default_rng(seed)
+        if fill:
+            self.inputs = [(d["index"], self.values(d)) for d in self.interpreter.get_input_details()]
+            self.fill()
+
+    def values(self, details: Answer) -> Array:
+        """Seeded inputs: floats in (0, 1), 8-bit integers of all values, other integers 0 and 1."""
+        dtype, shape = np.dtype(details["dtype"]), tuple(details["shape"])
+        values: Array
+        if dtype.kind == "f":
+            values = self.random.random(shape, dtype=np.float32)
+        elif dtype.itemsize == 1 and dtype.kind in "iu":
+            values = self.random.integers(0, 256, shape)
+        else:
+            values = self.random.integers(0, 2, shape)
+        return values.astype(dtype)
+
+    def fill(self) -> None:
+        for index, value in self.inputs:
+            self.bare.SetTensor(index, value)
+
+    def run(self) -> None:
+        self.bare.Invoke(0)
+
+    def outputs(self) -> list[tuple[str, Array]]:
+        return [(d["name"], self.interpreter.get_tensor(d["index"])) for d in self.interpreter.get_output_details()]
+
+
+def layers(
+    model: str,
+    end_to_end: bool = True,
+    threads: int = 1,
+    level: str = "all",
+    shapes: Shapes | None = None,
+    seed: int = 0,
+    cpu: int | None = None,
+    **limits: Any,
+) -> Answer:
+    """End-to-end samples of the main subgraph; then, for a model that `build` made, samples of each subgraph.
+
+    With several subgraphs, all of them are run in turns, so that between two runs of one all the others run.
+    """
+    pin(cpu, threads)
+    opened = Model(model, threads, level, shapes, seed)
+    rounds = limits.pop("rounds", 5)
+    share = {**limits, "limit_s": limits.get("limit_s", 1.0) / rounds}
+    warmup_runs = warm_up(opened.run, limits.get("warmup_s", 0.004))
+    if end_to_end:
+        samples = [value for _ in range(rounds) for value in sample(opened.run, **share)]
+        return {"samples_s": samples, "warmup_runs": warmup_runs, "nodes": nodes_of(opened, rounds, share)}
+    return {"samples_s": [], "warmup_runs": warmup_runs, "nodes": nodes_of(opened, rounds, share)}
+
+
+def nodes_of(opened: Model, rounds: int, share: Answer) -> list[Answer]:
+    """One sample a round of every subgraph."""
+    if opened.subgraphs == 1:
+        samples = np.array([[middle_mean(np.array(sample(opened.run, **share)))] for _ in range(rounds)])
+    else:
+        samples = in_turns(opened, rounds, share)
+    return [
+        {"name": str(index), "level": opened.level, "samples_s": [round(float(s), 9) for s in column]}
+        for index, column in enumerate(samples.T)
+    ]
+
+
+def in_turns(opened: Model, rounds: int, share: Answer) -> Array:
+    """Samples of every subgraph by (round, subgraph), all of them run in turns.
+
+    Before each of its runs a subgraph's inputs are written, as the op before it would have done in a network.
+    """
+    feeds = []
+    for index in range(opened.subgraphs):
+        opened.bare.AllocateTensors(index)
+        feeds.append([(d["index"], opened.values(d)) for d in subgraph_inputs(opened, index)])
+    for index in range(opened.subgraphs):
+        opened.bare.Invoke(index)
+    samples = []
+    for _ in range(rounds):
+        turns: list[list[float]] = []
+        end = time.perf_counter() + share["limit_s"]
+        while len(turns) < share.get("least", 2) or time.perf_counter() < end:
+            turns.append([fed_run(opened, index, feed) for index, feed in enumerate(feeds)])
+        samples.append(middle_mean(np.array(turns)))
+    return np.array(samples)
+
+
+def subgraph_inputs(opened: Model, index: int) -> list[Answer]:
+    """The tensors of a subgraph that are its inputs: `build` numbers them from 0 and names them so."""
+    details = opened.interpreter.get_tensor_details(index)
+    return [d for d in details if d["name"].startswith("input")]
+
+
+def fed_run(opened: Model, index: int, feed: list[tuple[int, Array]]) -> float:
+    for tensor, value in feed:
+        opened.bare.SetTensor(tensor, value, index)
+    start = time.perf_counter()
+    opened.bare.Invoke(index)
+    return time.perf_counter() - start
+
+
+def load(
+    model: str,
+    threads: int = 1,
+    level: str = "all",
+    shapes: Shapes | None = None,
+    seed: int = 0,
+    cpu: int | None = None,
+    warmup_s: float = 0.2,
+    **_: Any,
+) -> Answer:
+    """Opens a model for rounds to come and warms it up; `run_s` is the time of a warm run."""
+    pin(cpu, threads)
+    started = time.perf_counter()
+    opened = Model(model, threads, level, shapes, seed)
+    loaded_s = time.perf_counter() - started
+    KEPT["run"] = opened.run
+    warmup_runs = warm_up(opened.run, warmup_s)
+    return {"load_s": loaded_s, "warmup_runs": warmup_runs, "run_s": timed(opened.run)}
+
+
+def time_round(limit_s: float = 0.1, least: int = 1, most: int = 1000) -> Answer:
+    """Samples of the model kept open; a run before them brings the caches back, which other processes have used."""
+    timed(KEPT["run"])
+    return {"samples_s": sample(KEPT["run"], precision=0, limit_s=limit_s, least=least, most=most)}
+
+
+def outputs(
+    model: str, to: str, threads: int = 1, level: str = "all", shapes: Shapes | None = None, seed: int = 0
+) -> Answer:
+    """The outputs on seeded random inputs, written as an npz file in the order of the model's outputs."""
+    opened = Model(model, threads, level, shapes, seed)
+    opened.run()
+    found = opened.outputs()
+    with Path(to).open("wb") as file:
+        np.savez(file, *(value for _, value in found))
+    finite = all(np.isfinite(value).all() for _, value in found if value.dtype.kind == "f")
+    return {"outputs": [name for name, _ in found], "finite": bool(finite)}
+
+
+def memory(
+    model: str,
+    runs: int = 4,
+    threads: int = 1,
+    level: str = "all",
+    shapes: Shapes | None = None,
+    seed: int = 0,
+    cpu: int | None = None,
+    **_: Any,
+) -> Answer:
+    """The most memory that runs hold over the level after loading, inputs counted, and what loading took beside it.
+
+    Tensors have their memory assigned while the model is loaded, but no page of it is there before it is written. So
+    every block of 16 KiB or more is made to come from the system by itself, and the inputs are written within the
+    first run. `peak_bytes` is None where the system does not tell.
+    """
+    if OPENED:
+        raise RuntimeError("peak memory needs a process of its own")
+    if not PeakMeter.is_available():
+        return {"peak_bytes": None, "reason": "needs /proc/self/clear_refs and smaps_rollup of Linux"}
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(-3, 16 * 1024)  # M_MMAP_THRESHOLD of glibc
+    meter = PeakMeter()
+    pin(min(os.sched_getaffinity(0)) if cpu is None else cpu, threads)
+    before = meter.level()
+    opened = Model(model, threads, level, shapes, seed, fill=False)
+    details = opened.interpreter.get_input_details()
+    opened.inputs = [(d["index"], opened.values(d)) for d in details]
+    inputs_bytes = sum(value.nbytes for _, value in opened.inputs)
+    loaded = meter.level() - before - inputs_bytes
+
+    def run() -> None:
+        opened.fill()
+        opened.run()
+
+    growths = [meter.growth(run) for _ in range(runs)]
+    return {
+        "peak_bytes": max(growths),
+        "growth_bytes": growths,
+        "inputs_bytes": inputs_bytes,
+        "loading_bytes": loaded,
+        "settings": "default",
+    }
+
+
+class PeakMeter:
+    """Growth of resident memory over a level, by the kernel's high-water mark.
+
+    The kernel counts pages in batches for each CPU, and its high-water mark may be off by a batch of 32 or 64 pages.
+    So the counters are flushed by giving back many pages at once, and each measurement is shifted by a few pages
+    against the one before: the largest of some is right to those few pages. Several threads on several CPUs blur it.
+    """
+
+    STEP_PAGES, BATCH_PAGES = 16, 256
+
+    def __init__(self) -> None:
+        self.libc = ctypes.CDLL(None)
+        self.kept: list[mmap.mmap] = []
+        self.base: int | None = None
+        for start, end, file in self.mappings():
+            if file.startswith("/"):
+                self.libc.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), 22)  # MADV_POPULATE_READ
+        allowed = os.sched_getaffinity(0)
+        for cpu in allowed:
+            os.sched_setaffinity(0, {cpu})
+            self.flush()
+        os.sched_setaffinity(0, allowed)
+
+    @staticmethod
+    def is_available() -> bool:
+        return os.access("/proc/self/clear_refs", os.W_OK) and os.access("/proc/self/smaps_rollup", os.R_OK)
+
+    @staticmethod
+    def mappings() -> Iterator[tuple[int, int, str]]:
+        for line in Path("/proc/self/maps").read_text().splitlines():
+            fields = line.split(maxsplit=5)
+            if len(fields) == 6 and fields[1].startswith("r"):
+                start, end = (int(part, 16) for part in fields[0].split("-"))
+                yield start, end, fields[5]
+
+    def level(self) -> int:
+        """Resident bytes, garbage and the heap's free pages given back."""
+        gc.collect()
+        if hasattr(self.libc, "malloc_trim"):
+            self.libc.malloc_trim(0)
+        return self.resident()
+
+    def growth(self, run: Callable[[], Any]) -> int:
+        """The most that was resident during a run, and since the first one, over the level before the first one."""
+        if self.base is None:
+            self.flush()
+            self.base = self.level()
+        else:
+            self.kept.append(touched(self.STEP_PAGES))
+        shift = len(self.kept) * self.STEP_PAGES * mmap.PAGESIZE
+        self.flush()
+        Path("/proc/self/clear_refs").write_text("5")
+        run()
+        peak = self.figure("/proc/self/status", "VmHWM")
+        return max(peak, self.resident()) - self.base - shift
+
+    def resident(self) -> int:
+        return self.figure("/proc/self/smaps_rollup", "Rss")
+
+    def flush(self) -> None:
+        """Gives back so many pages at once, of memory and of a file, that no batch is left half counted."""
+        touched(self.BATCH_PAGES).close()
+        with Path(sys.executable).open("rb") as file:
+            pages = mmap.mmap(file.fileno(), self.BATCH_PAGES * mmap.PAGESIZE, access=mmap.ACCESS_READ)
+            sum(pages[:: mmap.PAGESIZE])
+            pages.close()
+
+    @staticmethod
+    def figure(path: str, name: str) -> int:
+        return 1024 * int(re.findall(rf"^{name}:\s+(\d+)", Path(path).read_text(), re.MULTILINE)[0])
+
+
+def touched(pages: int) -> mmap.mmap:
+    """Private memory of so many pages, all written."""
+    memory = mmap.mmap(-1, pages * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    for page in range(pages):
+        memory[page * mmap.PAGESIZE] = 1
+    return memory
+
+
+def warm_up(run: Run, warmup_s: float) -> int:
+    """Run until `warmup_s` has passed and the last runs are no longer getting faster; returns the runs made."""
+    end = time.perf_counter() + warmup_s
+    times: list[float] = []
+    while time.perf_counter() < end or len(times) < 2:
+        times.append(timed(run))
+        if len(times) >= 20 and min(times[-5:]) > 0.99 * min(times[:-5]):
+            break
+    return len(times)
+
+
+def sample(
+    run: Run, precision: float = 0.01, limit_s: float = 1.0, least: int = 3, most: int = 1000, **_: Any
+) -> list[float]:
+    """Samples until the standard error of the median is below `precision`, or the time is up."""
+    samples: list[float] = []
+    end = time.perf_counter() + limit_s
+    runs = max(round(TIMED_TOGETHER_S / max(timed(run), 1e-7)), 1)
+    while len(samples) < most and (len(samples) < least or time.perf_counter() < end):
+        samples.append(timed(run, runs))
+        if len(samples) >= max(least, 10) and len(samples) % 5 == 0 and precise(samples, precision):
+            break
+    return samples
+
+
+def precise(samples: list[float], precision: float) -> bool:
+    low, middle, high = np.percentile(samples, (25, 50, 75))
+    return bool(0.93 * (high - low) / len(samples) ** 0.5 < precision * middle)
+
+
+def timed(run: Run, runs: int = 1) -> float:
+    """Seconds of a run, the mean of several."""
+    if runs == 1:
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+    start = time.perf_counter()
+    for _ in range(runs):
+        run()
+    return (time.perf_counter() - start) / runs
+
+
+def middle_mean(durations: Array) -> Array:
+    """The mean of the middle half of each column."""
+    ordered, n = np.sort(durations, axis=0), len(durations)
+    found: Array = ordered[n // 4 : n - n // 4].mean(axis=0)
+    return found
+
+
+def pin(cpu: int | None, threads: int) -> None:
+    """Keeps a single thread on one core and, where the system allows it, lets nobody else interrupt it there."""
+    if cpu is not None and threads == 1 and hasattr(os, "sched_setaffinity"):
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {cpu})
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+
+
+KEPT: dict[str, Run] = {}
+OPENED: list[str] = []
+JOBS: dict[str, Callable[..., Answer]] = {
+    "about": about,
+    "layers": layers,
+    "load": load,
+    "round": time_round,
+    "outputs": outputs,
+    "memory": memory,
+}
+
+if __name__ == "__main__":
+    main()
