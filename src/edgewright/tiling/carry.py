@@ -153,7 +153,8 @@ class _Writer:
         kept = parts[0]
         if len(parts) > 1:
             kept = self.script.join(parts, name, 0, self.script.name(f"{name}.{index}.joined"))
-        self.asks[name] = self.script.empty(name, kept, f"{name}.{index}.ask")
+        if self.script.ordered:
+            self.asks[name] = self.script.empty(name, kept, f"{name}.{index}.ask")
         return kept
 
     def view(self, op: Op, i: int, region: Region | None, index: int, after: str) -> str:

@@ -2,6 +2,7 @@
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.graph.edits import Edit
+from edgewright.graph.padding import Expresses, any_padding
 from edgewright.graph.types import Graph
 from edgewright.tiling.carry import lower_strips
 from edgewright.tiling.groups import group_of
@@ -10,13 +11,14 @@ from edgewright.tiling.recompute import lower_tiles
 from edgewright.tiling.script import Script
 
 
-def lower(graph: Graph, plan: TilingPlan, ordered: bool = True) -> tuple[Edit, ...]:
+def lower(graph: Graph, plan: TilingPlan, ordered: bool = True, expresses: Expresses = any_padding) -> tuple[Edit, ...]:
     """The edits of a plan; tiles follow one another in depth-first order, and weights are shared.
 
     `ordered` makes every tile wait for the one before it, which runtimes need that choose the order of execution by
-    themselves. Raises UnsupportedModelError where the plan does not fit the network.
+    themselves. Padding that the format can't express becomes an op of its own (`graph.padding`). Raises
+    UnsupportedModelError where the plan does not fit the network.
     """
-    script = Script(graph, ordered)
+    script = Script(graph, ordered, expresses)
     seen: set[str] = set()
     for fused in plan.groups:
         if not seen.isdisjoint(fused.op_names):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edgewright.graph.geometry import AxisMap, axis_maps, output_block, spatial_axes, tileable
+from edgewright.graph.padding import Expresses, any_padding, can_be_cut
 from edgewright.graph.types import Graph, Op
 from edgewright.memory.liveness import IN_PLACE, buffers, timeline
 from edgewright.tiling.rates import OpTime, macs_of
@@ -70,17 +71,17 @@ class Outline:
         return sum(size for first, last, size in self.spans if first < start and last >= end)
 
 
-def outline(graph: Graph, times: Mapping[str, OpTime]) -> Outline:
-    """The outline of a network whose ops take these times."""
+def outline(graph: Graph, times: Mapping[str, OpTime], expresses: Expresses = any_padding) -> Outline:
+    """The outline of a network whose ops take these times, in a format that writes this padding."""
     makers = {name: index for index, op in enumerate(graph.ops) for name in op.outputs}
     through = {op.outputs[0]: op.inputs[0] for op in graph.ops if op.kind == "dequantize" and tileable(op, graph)}
+    can_tile = [tileable(op, graph) and can_be_cut(op, expresses) for op in graph.ops]
     readers: dict[str, list[int]] = {}
     seen: dict[str, list[int]] = {}
     for index, op in enumerate(graph.ops):
-        can = tileable(op, graph)
         for name in dict.fromkeys(op.inputs):
             readers.setdefault(name, []).append(index)
-            seen.setdefault(through.get(name, name) if can else name, []).append(index)
+            seen.setdefault(through.get(name, name) if can_tile[index] else name, []).append(index)
     features = {}
     for name, tensor in graph.tensors.items():
         axes = spatial_axes(tensor)
@@ -90,17 +91,22 @@ def outline(graph: Graph, times: Mapping[str, OpTime]) -> Outline:
         pixel = tensor.size_bytes // max(rows * columns, 1)
         found = tuple(dict.fromkeys(seen.get(name, ())))
         features[name] = Feature(name, rows, columns, pixel, makers.get(name, -1), found, name in graph.outputs)
-    steps = tuple(_step(op, graph, features, times, through) for op in graph.ops)
+    steps = tuple(_step(op, graph, features, times, through, can) for op, can in zip(graph.ops, can_tile, strict=True))
     spans = tuple((one.first, one.last, one.size_bytes) for one in buffers(graph, in_place=False))
     return Outline(steps, features, timeline(graph).live_bytes, spans, _cuts(graph, readers, makers))
 
 
 def _step(
-    op: Op, graph: Graph, features: dict[str, Feature], times: Mapping[str, OpTime], through: Mapping[str, str]
+    op: Op,
+    graph: Graph,
+    features: dict[str, Feature],
+    times: Mapping[str, OpTime],
+    through: Mapping[str, str],
+    can_tile: bool,
 ) -> Step:
     time, macs = times.get(op.name, OpTime()), macs_of(op, graph)
     makes = tuple(name for name in op.outputs if name)
-    if not tileable(op, graph):
+    if not can_tile:
         return Step(op, False, (), (), makes, 1, False, time, macs)
     reads: dict[str, tuple[str, AxisMap, AxisMap]] = {}
     copies: dict[str, int] = {}

@@ -8,8 +8,10 @@ integers (ONNX Runtime on x86) find the pairs of quantize and dequantize ops tha
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edgewright.graph.edits import CloneOp, Concat, Edit, RemoveOp, Slice
+from edgewright.errors import UnsupportedModelError
+from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.geometry import ReceptiveField, operand_axes, spatial_axes
+from edgewright.graph.padding import Expresses, any_padding, filler
 from edgewright.graph.types import Graph, Op, Region
 
 
@@ -24,9 +26,10 @@ class Piece:
 class Script:
     """An edit script as it grows; every op and tensor that it adds gets a name of its own."""
 
-    def __init__(self, graph: Graph, ordered: bool) -> None:
+    def __init__(self, graph: Graph, ordered: bool, expresses: Expresses = any_padding) -> None:
         self.graph = graph
         self.ordered = ordered
+        self.expresses = expresses
         self.edits: list[Edit] = []
         self._taken = {op.name for op in graph.ops} | set(graph.tensors)
         self._dequantized: dict[tuple[str, str], str] = {}
@@ -70,9 +73,10 @@ class Script:
 
     def clone(self, op: Op, inputs: Sequence[str], field: ReceptiveField, tile: str) -> list[str]:
         """A copy of an op that makes one tile; the names of its outputs."""
+        inputs, padding = self._padded(op, inputs, field)
         outputs = [self.name(f"{name}.{tile}") if name else "" for name in op.outputs]
         name = self.name(f"{op.name}.{tile}")
-        self.edits.append(CloneOp(name, op.name, tuple(inputs), tuple(outputs), field.padding, field.attributes))
+        self.edits.append(CloneOp(name, op.name, tuple(inputs), tuple(outputs), padding, field.attributes))
         return outputs
 
     def anchor(self, tensor: str, piece: Piece) -> str:
@@ -102,6 +106,26 @@ class Script:
         ranges = list(pieces[0].region.ranges)
         ranges[axis] = (ranges[axis][0], pieces[-1].region.ranges[axis][1])
         return Piece(output, Region(tuple(ranges)))
+
+    def _padded(
+        self, op: Op, inputs: Sequence[str], field: ReceptiveField
+    ) -> tuple[Sequence[str], tuple[tuple[int, int], ...] | None]:
+        """What a tile reads, and the padding of its window; padded by an op of its own where the window can't."""
+        if op.window is None or field.padding is None:
+            return inputs, field.padding
+        region = field.inputs[0]
+        assert region is not None
+        if self.expresses(op, region.shape, field.padding):
+            return inputs, field.padding
+        value = filler(op)
+        if value is None:
+            raise UnsupportedModelError(f"op {op.name!r} ({op.variant or op.kind}): the format can't pad its tiles")
+        source = self.graph.tensors[op.inputs[0]]
+        pairs = dict(zip(spatial_axes(source), field.padding, strict=True))
+        name = self.name(f"{inputs[0]}.padded")
+        whole = tuple(pairs.get(axis, (0, 0)) for axis in range(len(source.shape)))
+        self.edits.append(Pad(name, inputs[0], name, whole, value))
+        return (name, *inputs[1:]), ((0, 0),) * len(field.padding)
 
     def _cut(
         self, tensor: str, piece: Piece, axes: Sequence[int | None], region: Region, base: str, after: str

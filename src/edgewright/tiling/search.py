@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from edgewright.errors import BudgetError
 from edgewright.graph.edits import CloneOp, apply
+from edgewright.graph.padding import Expresses, any_padding
 from edgewright.graph.types import Graph
 from edgewright.memory.liveness import timeline
 from edgewright.tiling.dynamic import Estimate, estimates
@@ -28,13 +29,15 @@ class Pricing:
 
     `price` judges rewritten networks and has the last word. `times` are the seconds of the ops of the network as it
     is, from an execution-time model where there is one; `rates` give the costs of cutting and joining, and all the
-    rest where there is none. `ordered` networks keep the order of execution on any runtime (see `lower`).
+    rest where there is none. `ordered` networks keep the order of execution on any runtime, and `expresses` says what
+    padding the format can write (see `lower`).
     """
 
     rates: Rates = field(default_factory=Rates)
     price: Price | None = None
     times: Mapping[str, OpTime] | None = None
     ordered: bool = True
+    expresses: Expresses = any_padding
 
 
 def search(graph: Graph, budget_bytes: int, pricing: Pricing | None = None, space: Space | None = None) -> TilingPlan:
@@ -52,7 +55,7 @@ def search(graph: Graph, budget_bytes: int, pricing: Pricing | None = None, spac
     plans = [candidates.plan(index) for index in candidates.around(first)]
     plans = [plan for plan in plans if plan.peak_bytes <= budget_bytes]
     if not plans:
-        raise _unmet(graph, candidates, budget_bytes)
+        raise _unmet(candidates, budget_bytes)
     return min(plans, key=lambda plan: plan.predicted_s)
 
 
@@ -88,7 +91,8 @@ class _Candidates:
         self.plans: dict[int, TilingPlan] = {}
         self.untiled = self.judged(())
         times = pricing.times if pricing.times is not None else pricing.rates.times(graph)
-        self.found: Sequence[Estimate] = estimates(outline(graph, times), pricing.rates, space)
+        found = outline(graph, times, pricing.expresses)
+        self.found: Sequence[Estimate] = estimates(found, pricing.rates, space)
 
     def plan(self, index: int) -> TilingPlan:
         """A plan with the price of its rewritten network."""
@@ -105,7 +109,9 @@ class _Candidates:
     def judged(self, groups: tuple[FusedGroup, ...]) -> TilingPlan:
         order = tuple(op.name for op in self.graph.ops)
         plan = TilingPlan(groups, order)
-        rewritten = apply(self.graph, lower(self.graph, plan, self.pricing.ordered)) if groups else self.graph
+        pricing = self.pricing
+        edits = lower(self.graph, plan, pricing.ordered, pricing.expresses)
+        rewritten = apply(self.graph, edits) if groups else self.graph
         peak, time = self.price(rewritten)
         return replace(plan, peak_bytes=peak, predicted_s=time, extra_macs=network_macs(rewritten) - self.macs)
 
@@ -126,11 +132,11 @@ class _Candidates:
         return sorted({round(i * last / (count - 1)) for i in range(count)})
 
 
-def _unmet(graph: Graph, candidates: _Candidates, budget_bytes: int) -> BudgetError:
+def _unmet(candidates: _Candidates, budget_bytes: int) -> BudgetError:
     smallest = min((candidates.plan(index) for index in candidates.around(len(candidates.found) - 1)), key=_peak)
     smallest = min(smallest, candidates.untiled, key=_peak)
     return BudgetError(
-        f"{format_bytes(budget_bytes)} can't be met: op {_widest_op(graph, smallest)!r} stands in the way; "
+        f"{format_bytes(budget_bytes)} can't be met: op {_widest_op(candidates, smallest)!r} stands in the way; "
         f"the least budget that can be met is {format_bytes(smallest.peak_bytes)} ({smallest.peak_bytes} bytes)"
     )
 
@@ -139,9 +145,10 @@ def _peak(plan: TilingPlan) -> int:
     return plan.peak_bytes
 
 
-def _widest_op(graph: Graph, plan: TilingPlan) -> str:
+def _widest_op(candidates: _Candidates, plan: TilingPlan) -> str:
     """The op of the original network at whose place the rewritten one needs most."""
-    edits = lower(graph, plan)
+    graph, pricing = candidates.graph, candidates.pricing
+    edits = lower(graph, plan, pricing.ordered, pricing.expresses)
     rewritten = apply(graph, edits)
     sources = {edit.name: edit.source for edit in edits if isinstance(edit, CloneOp)}
     sources |= {op.name: op.name for op in graph.ops}

@@ -45,8 +45,7 @@ def window_of(kind: str, operator: Operator) -> Window:
     made = operator.output_shape()[1:-1]
     mode = int(operator.option("padding"))
     if kind == "transposed_conv":
-        padding_of(mode, window, space)
-        padding, _ = cropping_of(window, space, made)
+        padding, _ = cropping_of(mode, window, space, made)
     else:
         padding = padding_of(mode, window, space)
     return Window(kernel, stride, dilation, padding)
@@ -87,7 +86,8 @@ def _conv(operator: Operator) -> dict[str, Any]:
 
 def _transposed_conv(operator: Operator) -> dict[str, Any]:
     window = window_of("transposed_conv", operator)
-    _, extra = cropping_of(window, operator.shape(2)[1:-1], operator.output_shape()[1:-1])
+    sizes = operator.shape(2)[1:-1], operator.output_shape()[1:-1]
+    _, extra = cropping_of(int(operator.option("padding")), window, *sizes)
     return {"groups": 1, "output_padding": extra, "fused": operator.fused}
 
 

@@ -2,9 +2,8 @@
 
 from edgewright.errors import ModelError
 from edgewright.formats.tflite.schema import schema
+from edgewright.graph.padding import Padding, halves, same_padding
 from edgewright.graph.types import Shape, Window
-
-Padding = tuple[tuple[int, int], ...]
 
 SAME, VALID = int(schema.Padding.SAME), int(schema.Padding.VALID)
 
@@ -15,15 +14,20 @@ def padding_of(mode: int, window: Window, space: Shape) -> Padding:
         return ((0, 0),) * len(space)
     if mode != SAME:
         raise ModelError(f"padding mode {mode} does not exist")
-    columns = zip(space, window.stride, window.extent, strict=True)
-    return tuple(_halves((-(-size // stride) - 1) * stride + extent - size) for size, stride, extent in columns)
+    return same_padding(window, space)
 
 
-def cropping_of(window: Window, space: Shape, made: Shape) -> tuple[Padding, Shape]:
-    """What a transposed convolution crops of each side, and what it adds after its last window, to make `made`."""
+def cropping_of(mode: int, window: Window, space: Shape, made: Shape) -> tuple[Padding, Shape]:
+    """What a transposed convolution crops of each side, and what it adds after its last window, to make `made`.
+
+    Raises ModelError for a mode that does not exist.
+    """
+    if mode not in (SAME, VALID):
+        raise ModelError(f"padding mode {mode} does not exist")
     columns = zip(space, window.stride, window.extent, made, strict=True)
     totals = [(size - 1) * stride + extent - out for size, stride, extent, out in columns]
-    return tuple(_halves(total) for total in totals), tuple(max(-total, 0) for total in totals)
+    padding = tuple(halves(total) if mode == SAME else (0, max(total, 0)) for total in totals)
+    return padding, tuple(max(-total, 0) for total in totals)
 
 
 def mode_of(padding: Padding, window: Window, space: Shape) -> int | None:
@@ -32,8 +36,3 @@ def mode_of(padding: Padding, window: Window, space: Shape) -> int | None:
         if padding_of(mode, window, space) == padding:
             return mode
     return None
-
-
-def _halves(total: int) -> tuple[int, int]:
-    """Padding in two halves, the odd one after."""
-    return max(total, 0) // 2, max(total, 0) - max(total, 0) // 2
