@@ -31,6 +31,8 @@ class Sketch:
     nodes: list[NodeProto] = field(default_factory=list)
     constants: list[TensorProto] = field(default_factory=list)
     shapes: dict[str, Shape] = field(default_factory=dict)
+    weights: dict[str, Shape] = field(default_factory=dict)
+    """Shapes of constants that nodes make."""
 
     def pick(self, *choices: Any) -> Any:
         return self.draw(st.sampled_from(choices))
@@ -50,7 +52,12 @@ class Sketch:
             return self.constant((self.random.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32))
         stored = self.constant(self.random.integers(-127, 128, shape).astype(np.int8))
         scale, zero = self.constant(np.float32(0.02 / np.sqrt(fan_in))), self.constant(np.int8(0))
-        return self.node("DequantizeLinear", [stored, scale, zero])
+        return self.made_weight(self.node("DequantizeLinear", [stored, scale, zero]), shape)
+
+    def made_weight(self, name: str, shape: Sequence[int]) -> str:
+        """Takes in a constant that a node makes."""
+        self.weights[name] = tuple(shape)
+        return name
 
     def node(self, op_type: str, inputs: Sequence[str], outputs: int = 1, domain: str = "", **attributes: Any) -> str:
         """Adds a node; the name of its first output."""
@@ -77,13 +84,8 @@ class Sketch:
         node = next(node for node in self.nodes if name in node.output)
         graph = helper.make_graph([node], "node", [self.value(i) for i in node.input if i in self.shapes], [])
         graph.initializer.extend(tensor for tensor in self.constants if tensor.name in node.input)
-        for weight in self.nodes:
-            if weight.op_type == "DequantizeLinear" and weight.output[0] in node.input and weight is not node:
-                stored = next((t for t in self.constants if t.name == weight.input[0]), None)
-                if stored is not None:
-                    graph.input.append(
-                        helper.make_tensor_value_info(weight.output[0], TensorProto.FLOAT, list(stored.dims))
-                    )
+        for weight in (name for name in node.input if name in self.weights):
+            graph.input.append(helper.make_tensor_value_info(weight, TensorProto.FLOAT, list(self.weights[weight])))
         model = helper.make_model(graph, opset_imports=self.opsets(), ir_version=8)
         inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
         found = {value.name: value.type.tensor_type.shape.dim for value in inferred.graph.value_info}
@@ -352,7 +354,7 @@ def networks(draw: Draw, style: str = "float", most_ops: int = 8, opsets: Sequen
         sketch.pick(*_STEPS[style])(sketch)
     if not any(node.op_type != "DequantizeLinear" for node in sketch.nodes):
         _conv_of_ones(sketch)
-    return _finished(sketch, declared)
+    return finished(sketch, declared)
 
 
 def _conv_of_ones(sketch: Sketch) -> None:
@@ -360,7 +362,7 @@ def _conv_of_ones(sketch: Sketch) -> None:
     sketch.made(sketch.node("MaxPool", [sketch.map()], kernel_shape=[2, 2]))
 
 
-def _finished(sketch: Sketch, inputs: list[onnx.ValueInfoProto]) -> ModelProto:
+def finished(sketch: Sketch, inputs: list[onnx.ValueInfoProto]) -> ModelProto:
     """The model, without nodes whose result is thrown away."""
     given = {value.name for value in inputs}
     read = {name for node in sketch.nodes for name in node.input}
