@@ -1,4 +1,4 @@
-"""The profile's file format, and the drift that repeated layers tell."""
+"""The profile's file format, and what a measurement says."""
 
 import numpy as np
 import pytest
@@ -6,17 +6,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgewright.errors import StoreError
+from edgewright.graph.types import LayerSpec
 from edgewright.profile import (
     Measurement,
     Profile,
-    drift,
     dump_profile,
     layer_from_dict,
     layer_to_dict,
     load_profile,
 )
 from edgewright.profiling.draws import DRAWS, draw
-from edgewright.profiling.plan import SENTINELS
 
 
 @settings(max_examples=40)
@@ -58,22 +57,6 @@ def test_a_broken_line_is_named() -> None:
 
 
 def test_interference_only_adds_time() -> None:
-    measurement = Measurement(SENTINELS[0], (3.0, 1.0, 1.1, 9.0))
+    measurement = Measurement(LayerSpec("unary", ((1, 64),), ((1, 64),), variant="relu"), (3.0, 1.0, 1.1, 9.0))
     assert measurement.time_s == 1.1
     assert measurement.median_s == pytest.approx(2.05)
-
-
-def test_drift_is_told_by_layers_that_stand_in_every_batch() -> None:
-    slow = {"p/3": 1.3, "p/7": 0.8}
-    measurements = tuple(
-        Measurement(layer, (1e-4 * slow.get(batch, 1.0) * (1 + k),), batch=batch)
-        for batch in (f"p/{i}" for i in range(10))
-        for k, layer in enumerate(SENTINELS)
-    )
-    found = drift(Profile("here", "fake", "0", 1, measurements))
-    assert found == {f"p/{i}": pytest.approx(slow.get(f"p/{i}", 1.0)) for i in range(10)}
-
-
-def test_small_drift_is_noise() -> None:
-    measurements = tuple(Measurement(SENTINELS[0], (1e-4 * (1 + 0.01 * (i % 3)),), batch=f"p/{i}") for i in range(10))
-    assert set(drift(Profile("here", "fake", "0", 1, measurements)).values()) == {1.0}

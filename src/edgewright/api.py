@@ -96,7 +96,7 @@ def profile(
         header = Profile(about["processor"], runtime, about["runtime_version"], threads, settings=here.how.level)
         if fresh:
             store.forget(name)
-        measured = campaign(here.client, here.runtime, path, header, plan, budget_s, here.how, report)
+        measured = campaign(here, path, header, plan, budget_s, report)
     on_progress("learning from what was measured", 1.0)
     store.write_model(name, learn(measured))
     return _summary(name)

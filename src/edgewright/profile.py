@@ -10,7 +10,6 @@ from edgewright.errors import StoreError
 from edgewright.graph.types import LayerSpec, Window
 
 SCHEMA_VERSION = 1
-DRIFT_NOISE = 0.04
 
 
 @dataclass(frozen=True)
@@ -62,27 +61,6 @@ class Profile:
     measurements: tuple[Measurement, ...] = ()
     run_overhead_s: float = 0.0
     settings: str = ""
-
-
-def drift(profile: Profile) -> dict[str, float]:
-    """How slow the machine was in each batch of a campaign: 1 is its median over the campaign.
-
-    Told by the layers that stand in at least half of the batches; a batch without them, or a profile that has none,
-    is taken as 1, and so is what lies within the noise of telling it.
-    """
-    batches = {m.batch for m in profile.measurements}
-    times: dict[LayerSpec, dict[str, float]] = {}
-    for measurement in profile.measurements:
-        if measurement.alone:
-            times.setdefault(measurement.layer, {}).setdefault(measurement.batch, measurement.time_s)
-    ratios: dict[str, list[float]] = {}
-    for found in times.values():
-        if len(found) >= max(len(batches) / 2, 3):
-            usual_s = median(found.values())
-            for batch, time_s in found.items():
-                ratios.setdefault(batch, []).append(time_s / usual_s)
-    found = {batch: median(ratios.get(batch, (1.0,))) for batch in batches}
-    return {batch: ratio if abs(ratio - 1) > DRIFT_NOISE else 1.0 for batch, ratio in found.items()}
 
 
 def layer_to_dict(layer: LayerSpec) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,9 @@ from tests.fakes import FakeClient, FakeRuntime
 
 from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Window
-from edgewright.profiling.batch import Circumstances, calibrate, executed_layers
+from edgewright.profiling.batch import Circumstances, Workplace, calibrated, executed_layers
 from edgewright.profiling.draws import DRAWS, work
 from edgewright.runtimes import open as open_runtime
-from edgewright.runtimes.base import Runtime
 from edgewright.runtimes.client import HarnessClient
 from edgewright.transports.local import LocalTransport
 
@@ -24,31 +22,25 @@ DECOMPOSED = {"hard_swish", "to_blocked"}
 """Layers that a runtime runs as others, or not at all where its layout needs none."""
 
 
-@dataclass
-class Subject:
-    runtime: Runtime
-    client: HarnessClient
-
-
 @pytest.fixture(scope="module", params=["onnxruntime", "fake"])
-def subject(request: pytest.FixtureRequest) -> Iterator[Subject]:
+def subject(request: pytest.FixtureRequest) -> Iterator[Workplace]:
     if request.param == "fake":
-        yield Subject(FakeRuntime(), FakeClient())  # type: ignore[arg-type]
+        yield Workplace(FakeClient(), FakeRuntime(), QUICK)  # type: ignore[arg-type]
         return
     runtime = open_runtime(request.param)
     with HarnessClient(LocalTransport(), runtime.harness, sys.executable) as client:
-        yield Subject(runtime, client)
+        yield Workplace(client, runtime, QUICK)
 
 
-def executed(subject: Subject, layers: list[LayerSpec], folder: Path) -> list[LayerSpec]:
+def executed(subject: Workplace, layers: list[LayerSpec], folder: Path) -> list[LayerSpec]:
     model = folder / "layers.onnx"
     model.write_bytes(subject.runtime.build(layers))
-    return [found.layer for found in executed_layers(subject.client, subject.runtime, model, QUICK)[0]]
+    return [found.layer for found in executed_layers(subject, model)[0]]
 
 
 @pytest.mark.parametrize("family", sorted(DRAWS))
 def test_a_layer_of_every_family_runs_and_is_told_as_it_was_asked_for(
-    subject: Subject, family: str, tmp_path: Path
+    subject: Workplace, family: str, tmp_path: Path
 ) -> None:
     random = np.random.default_rng(3)
     drawn = (DRAWS[family](random) for _ in range(100))
@@ -71,23 +63,23 @@ def test_a_layer_of_every_family_runs_and_is_told_as_it_was_asked_for(
     ],
 )
 def test_odd_widths_are_told_as_they_are_and_not_as_the_layout_pads_them(
-    subject: Subject, layer: LayerSpec, tmp_path: Path
+    subject: Workplace, layer: LayerSpec, tmp_path: Path
 ) -> None:
     assert layer in executed(subject, [layer], tmp_path)
 
 
-def test_samples_are_positive_and_one_for_each_round(subject: Subject, tmp_path: Path) -> None:
+def test_samples_are_positive_and_one_for_each_round(subject: Workplace, tmp_path: Path) -> None:
     layer = LayerSpec("conv", ((1, 16, 20, 20),), ((1, 16, 20, 20),), LIGHT)
     model = tmp_path / "layers.onnx"
     model.write_bytes(subject.runtime.build([layer]))
-    found, end_to_end_s, _ = executed_layers(subject.client, subject.runtime, model, QUICK)
+    found, end_to_end_s, _ = executed_layers(subject, model)
     assert all(sample > 0 for one in found for sample in one.samples_s)
     assert len({len(one.samples_s) for one in found}) == 1
     assert min(end_to_end_s) > 0
 
 
-def test_measuring_costs_little_but_something(subject: Subject) -> None:
-    overheads = calibrate(subject.client, subject.runtime, QUICK)
+def test_measuring_costs_little_but_something(subject: Workplace) -> None:
+    overheads = calibrated(subject).overheads
     assert 0 <= overheads.node_s < 1e-3
     assert 0 <= overheads.run_s < 1e-2
 

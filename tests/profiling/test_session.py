@@ -10,12 +10,21 @@ from tests.fakes import FakeClient, FakeRuntime, fake_seconds
 from edgewright.errors import StoreError
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement, Profile
-from edgewright.profiling.batch import Circumstances, Overheads, measure, measure_together
+from edgewright.profiling.batch import (
+    Circumstances,
+    Overheads,
+    Workplace,
+    measure,
+    measure_together,
+)
 from edgewright.profiling.plan import GeneralPlan, NetworkPlan, Plan, anchors, batch_number, plan_of
 from edgewright.profiling.session import campaign, load, spent_s
 
 HEADER = Profile("here", "fake", "0", 1, settings="all")
-HOW = Circumstances()
+
+
+def place(client: FakeClient | None = None, node_s: float = 0.0) -> Workplace:
+    return Workplace(client or FakeClient(), FakeRuntime(), Circumstances(), Overheads(node_s=node_s))
 
 
 @dataclass
@@ -41,9 +50,7 @@ class Killed(BaseException):
 
 
 def run(path: Path, end: int, client: FakeClient | None = None) -> Profile:
-    return campaign(
-        client or FakeClient(), FakeRuntime(), path, HEADER, UpTo(GeneralPlan(adapt_every=20), end), 1e6, HOW
-    )
+    return campaign(place(client), path, HEADER, UpTo(GeneralPlan(adapt_every=20), end), 1e6)
 
 
 def timeless(profile: Profile) -> Profile:
@@ -92,7 +99,7 @@ def test_the_anchors_come_back_every_twentieth_batch() -> None:
 def test_unstable_layers_are_measured_again(tmp_path: Path) -> None:
     profile = run(tmp_path / "profile.jsonl", 3)
     shaky = [replace(m, stable=False) for m in profile.measurements if batch_number(m) == 1]
-    assert GeneralPlan().batch(10, shaky) == list(dict.fromkeys(m.layer for m in shaky))[:24]
+    assert GeneralPlan().batch(10, shaky) == list(dict.fromkeys(m.layer for m in shaky))[:48]
     assert GeneralPlan().batch(10, profile.measurements) != [m.layer for m in shaky]
 
 
@@ -107,19 +114,19 @@ def test_a_networks_own_layers_all_come_and_the_others_lie_beside_them(tmp_path:
 def test_a_refused_and_a_crashing_layer_cost_only_themselves() -> None:
     layers = GeneralPlan().batch(1, [])
     client = FakeClient(refuses=lambda layer: layer == layers[3], crashes=lambda layer: layer == layers[7])
-    made = measure(client, FakeRuntime(), layers, HOW, Overheads(), "test/0")
+    made = measure(place(client), layers, "test/0")
     assert {m.layer for m in made} == set(layers) - {layers[3], layers[7]}
 
 
 def test_layers_are_measured_alone_or_together_and_say_so() -> None:
     layers = GeneralPlan().batch(1, [])
     client = FakeClient()
-    alone = measure(client, FakeRuntime(), layers, HOW, Overheads(), "t/0")
+    alone = measure(place(client), layers, "t/0")
     assert all(len(batch) == 1 for batch in client.batches) and all(m.alone for m in alone)
-    together = measure_together(client, FakeRuntime(), layers, HOW, Overheads(), "t/0")
+    together = measure_together(place(client), layers, "t/0")
     assert client.batches[-1] == layers and not any(m.alone for m in together)
     refusing = FakeClient(refuses=lambda layer: layer == layers[3])
-    assert measure_together(refusing, FakeRuntime(), layers, HOW, Overheads(), "t/0") == []
+    assert measure_together(place(refusing), layers, "t/0") == []
 
 
 def test_some_batches_are_measured_together_in_both_ways(tmp_path: Path) -> None:
@@ -133,7 +140,7 @@ def test_some_batches_are_measured_together_in_both_ways(tmp_path: Path) -> None
 
 def test_overheads_of_the_profiler_are_taken_off() -> None:
     layers = GeneralPlan().batch(1, [])
-    made = measure(FakeClient(lambda _: 2e-5), FakeRuntime(), layers, HOW, Overheads(node_s=5e-6), "test/0")
+    made = measure(place(FakeClient(lambda _: 2e-5), 5e-6), layers, "test/0")
     assert all(abs(m.median_s - 1.5e-5) < 3e-7 for m in made)
 
 
@@ -143,8 +150,8 @@ def test_a_widely_spread_measurement_is_marked() -> None:
             return [fake_seconds(layer) * factor for factor in (1, 1.5, 2, 2.5, 3)]
 
     layers = GeneralPlan().batch(1, [])
-    assert not any(m.stable for m in measure(Shaky(), FakeRuntime(), layers, HOW, Overheads(), "t/0"))
-    assert all(m.stable for m in measure(FakeClient(), FakeRuntime(), layers, HOW, Overheads(), "t/0"))
+    assert not any(m.stable for m in measure(place(Shaky()), layers, "t/0"))
+    assert all(m.stable for m in measure(place(), layers, "t/0"))
 
 
 def test_a_profile_of_other_circumstances_is_refused(tmp_path: Path) -> None:
@@ -152,7 +159,7 @@ def test_a_profile_of_other_circumstances_is_refused(tmp_path: Path) -> None:
     run(path, 2)
     other = replace(HEADER, threads=4)
     with pytest.raises(StoreError, match="4 threads"):
-        campaign(FakeClient(), FakeRuntime(), path, other, UpTo(GeneralPlan(), 3), 1e6, HOW)
+        campaign(place(), path, other, UpTo(GeneralPlan(), 3), 1e6)
 
 
 def test_pauses_do_not_count_as_time_spent() -> None:

@@ -3,10 +3,12 @@
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from threading import Lock
 from typing import Any
 
 from edgewright.errors import DeviceError, RuntimeRefusedError
@@ -17,6 +19,8 @@ from edgewright.runtimes.client import HarnessClient
 
 STABLE_SPREAD = 0.1
 _LEAST_S, _CLOCK_S = 1e-7, 5e-7
+_PREPARED = 2
+"""Models on their way: one that runs, and one that is built or read meanwhile."""
 _TINY = LayerSpec("unary", ((1, 64),), ((1, 64),), variant="abs")
 
 
@@ -30,10 +34,10 @@ class Circumstances:
     threads: int = 1
     level: str = "all"
     cpu: int | None = None
-    limit_s: float = 0.024
-    rounds: int = 3
+    limit_s: float = 0.012
+    rounds: int = 5
     precision: float = 0.01
-    least: int = 2
+    least: int = 1
 
 
 @dataclass(frozen=True)
@@ -44,98 +48,91 @@ class Overheads:
     node_s: float = 0.0
 
 
+@dataclass(frozen=True)
+class Workplace:
+    """A running harness on a core of its own, its runtime, how layers are run there, and what measuring adds."""
+
+    client: HarnessClient
+    runtime: Runtime
+    how: Circumstances
+    overheads: Overheads = Overheads()
+
+
 def executed_layers(
-    client: HarnessClient,
-    runtime: Runtime,
-    model: Path,
-    how: Circumstances,
-    shapes: Mapping[str, Shape] | None = None,
-    end_to_end: bool = True,
+    place: Workplace, model: Path, shapes: Mapping[str, Shape] | None = None
 ) -> tuple[tuple[ExecutedLayer, ...], tuple[float, ...], int]:
     """The layers that the runtime executes for a model file, the end-to-end samples in seconds and the warm-up runs."""
     with tempfile.TemporaryDirectory() as folder:
-        optimized = str(Path(folder) / "optimized.onnx")
-        where: dict[str, Any] = {"model": client.put(model), "optimized": optimized, "shapes": dict(shapes or {})}
-        answer = client.ask("layers", **where, end_to_end=end_to_end, **vars(how))
-        layers = runtime.executed(model, client.get(optimized), answer["nodes"], shapes or {})
+        optimized = Path(folder) / "optimized.onnx"
+        answer = _run_layers(place, model, optimized, shapes or {}, end_to_end=True)
+        layers = place.runtime.executed(model, place.client.get(str(optimized)), answer["nodes"], shapes or {})
     return layers, tuple(answer["samples_s"]), answer["warmup_runs"]
 
 
-def calibrate(client: HarnessClient, runtime: Runtime, how: Circumstances) -> Overheads:
-    """The overheads of measuring here, from models of one and of a hundred layers that do nearly nothing."""
+def calibrated(place: Workplace) -> Workplace:
+    """The place with its overheads, from models of one and of a hundred layers that do nearly nothing."""
     found = []
     for count in (1, 100):
-        with _model_file(runtime, [_TINY] * count) as model:
-            answer = client.ask("layers", model=client.put(model), **vars(how))
+        with _model_file(place.runtime, [_TINY] * count) as model:
+            answer = place.client.ask("layers", model=place.client.put(model), **vars(place.how))
             nodes_s = sum(median(node["samples_s"]) for node in answer["nodes"])
             found.append((median(answer["samples_s"]), nodes_s, len(answer["nodes"])))
     (one_s, _, few), (all_s, profiled_s, many) = found
     each_s = max((all_s - one_s) / (many - few), 0.0)
     run_s = max(one_s - few * each_s, 0.0)
-    return Overheads(run_s, max((profiled_s - (all_s - run_s)) / many, 0.0))
+    return replace(place, overheads=Overheads(run_s, max((profiled_s - (all_s - run_s)) / many, 0.0)))
 
 
-def measure(
-    client: HarnessClient,
-    runtime: Runtime,
-    layers: Sequence[LayerSpec],
-    how: Circumstances,
-    overheads: Overheads,
-    name: str,
-) -> list[Measurement]:
+def measure(place: Workplace, layers: Sequence[LayerSpec], name: str) -> list[Measurement]:
     """Measurements of the layers, each in a model of its own, with the reorders and the like that came with it.
 
-    A layer that the runtime refuses or crashes on is left out. Raises DeviceError where not even starting the harness
-    works.
+    While one runs, the next one is prepared. A layer that the runtime refuses or crashes on is left out. Raises
+    DeviceError where not even starting the harness works.
     """
-    found: list[Measurement] = []
-    for layer in dict.fromkeys(layers):
-        try:
-            found += _measure_model(client, runtime, [layer], how, overheads, name)
-        except (RuntimeRefusedError, DeviceError):
-            client.ask("about")
-    return found
+    one_at_a_time = Lock()
+    with ThreadPoolExecutor(_PREPARED) as workers:
+        found = workers.map(lambda layer: _measure_model(place, [layer], name, one_at_a_time), dict.fromkeys(layers))
+        return [measurement for made in found for measurement in made]
 
 
-def measure_together(
-    client: HarnessClient,
-    runtime: Runtime,
-    layers: Sequence[LayerSpec],
-    how: Circumstances,
-    overheads: Overheads,
-    name: str,
-) -> list[Measurement]:
+def measure_together(place: Workplace, layers: Sequence[LayerSpec], name: str) -> list[Measurement]:
     """Measurements of the layers as branches of one model; none where the runtime refuses it.
 
     Between two runs of a layer all the others run, as in a network.
     """
-    try:
-        return _measure_model(client, runtime, list(dict.fromkeys(layers)), how, overheads, name)
-    except (RuntimeRefusedError, DeviceError):
-        client.ask("about")
-        return []
+    return _measure_model(place, list(dict.fromkeys(layers)), name, Lock())
 
 
-def _measure_model(
-    client: HarnessClient,
-    runtime: Runtime,
-    layers: Sequence[LayerSpec],
-    how: Circumstances,
-    overheads: Overheads,
-    name: str,
-) -> list[Measurement]:
-    started_s = round(time.time(), 3)
-    with _model_file(runtime, layers) as model:
-        executed, _, warmup_runs = executed_layers(client, runtime, model, how, end_to_end=False)
+def _measure_model(place: Workplace, layers: Sequence[LayerSpec], name: str, turn: Lock) -> list[Measurement]:
+    """Measurements of the layers of one model, once it is its `turn` to run."""
+    with _model_file(place.runtime, layers) as model:
+        optimized = model.with_name("optimized.onnx")
+        with turn:
+            started_s = round(time.time(), 3)
+            try:
+                answer = _run_layers(place, model, optimized, {}, end_to_end=False)
+            except (RuntimeRefusedError, DeviceError):
+                place.client.ask("about")
+                return []
+        executed = place.runtime.executed(model, place.client.get(str(optimized)), answer["nodes"], {})
     found = []
     for layer in executed:
         if layer.layer.kind == "reshape":  # what stands around the layers
             continue
-        samples = tuple(round(max(s - overheads.node_s, _LEAST_S), 9) for s in layer.samples_s)
-        made = Measurement(layer.layer, samples, warmup_runs, alone=len(layers) == 1, batch=name, started_s=started_s)
+        samples = tuple(round(max(s - place.overheads.node_s, _LEAST_S), 9) for s in layer.samples_s)
+        made = Measurement(
+            layer.layer, samples, answer["warmup_runs"], alone=len(layers) == 1, batch=name, started_s=started_s
+        )  # fmt: skip
         half_width_s = made.spread * made.median_s
         found.append(replace(made, stable=half_width_s < STABLE_SPREAD * made.median_s + _CLOCK_S))
     return found
+
+
+def _run_layers(
+    place: Workplace, model: Path, optimized: Path, shapes: Mapping[str, Shape], end_to_end: bool
+) -> dict[str, Any]:
+    where: dict[str, Any] = {"model": place.client.put(model), "optimized": str(optimized), "shapes": dict(shapes)}
+    return place.client.ask("layers", **where, end_to_end=end_to_end, **vars(place.how))
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from edgewright.profiling.sampling import Draw, Random, log_uniform, width, wind
 
 DRAWS: Mapping[str, Draw] = MappingProxyType({**windowed.DRAWS, **elementwise.DRAWS})
 
-MOST_WORK = 5e8
+MOST_WORK = 3e8
 MOST_ITEMS = 4e6
 _MACS_AN_ITEM = 10
 _PATIENCE = 2000
@@ -19,7 +19,7 @@ _PATIENCE = 2000
 
 def draw(random: Random, family: str) -> LayerSpec:
     """A layer of a family whose work is near a level that is drawn first, log-uniform, so that times are spread."""
-    level = log_uniform(random, 2e5, MOST_WORK)
+    level = log_uniform(random, 3e5, MOST_WORK)
     low, high = level / 3, level
     for _ in range(_PATIENCE):
         layer = DRAWS[family](random)

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -13,21 +13,12 @@ from edgewright import runtimes, transports
 from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Shape
 from edgewright.profile import layer_to_dict
-from edgewright.profiling.batch import Circumstances, executed_layers
+from edgewright.profiling.batch import Circumstances, Workplace, executed_layers
 from edgewright.profiling.plan import GeneralPlan, NetworkPlan, Plan
-from edgewright.runtimes.base import ExecutedLayer, Runtime
+from edgewright.runtimes.base import ExecutedLayer
 from edgewright.runtimes.client import HarnessClient
 
 _NETWORK_LIMIT_S = 1.5
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """A running harness, its runtime, and how layers are run."""
-
-    client: HarnessClient
-    runtime: Runtime
-    how: Circumstances
 
 
 @contextmanager
@@ -62,9 +53,9 @@ def network_layers(
 
     Raises RuntimeRefusedError or DeviceError, which name the file.
     """
-    how = Circumstances(**vars(here.how) | {"limit_s": _NETWORK_LIMIT_S})
+    how = replace(here.how, limit_s=_NETWORK_LIMIT_S)
     try:
-        layers, samples_s, _ = executed_layers(here.client, here.runtime, model, how, shapes)
+        layers, samples_s, _ = executed_layers(replace(here, how=how), model, shapes)
     except (RuntimeRefusedError, DeviceError) as error:
         raise type(error)(f"{model}: {error}") from error
     return layers, samples_s

@@ -7,12 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
-from edgewright.graph.types import LayerSpec, Window
+from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement
 from edgewright.profiling.draws import draw, neighbour, work
 from edgewright.profiling.sampling import Random, pick
 
-_BATCH_LAYERS, _BATCH_WORK = 24, 2e9
+_BATCH_LAYERS, _BATCH_WORK = 48, 4e9
 _ANCHORS_EVERY, _RETRIES_AT = 20, 10
 _TOGETHER_EVERY, _TOGETHER_AT = 7, 4
 _ADAPTED = 0.3
@@ -32,12 +32,6 @@ FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     }
 )  # fmt: skip
 """How often each family of layers is drawn: what networks spend their time in, most."""
-
-SENTINELS = (
-    LayerSpec("conv", ((1, 64, 28, 28),), ((1, 64, 28, 28),), Window((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)))),
-    LayerSpec("unary", ((1, 300_000),), ((1, 300_000),), variant="relu"),
-)
-"""Layers that stand in every batch: by them the machine's drift from batch to batch is told and taken off."""
 
 _COMMON: Mapping[str, float] = MappingProxyType(
     {
@@ -71,7 +65,7 @@ class GeneralPlan:
     """
 
     seed: int = 0
-    adapt_every: int = 120
+    adapt_every: int = 60
     _worst: Sequence[LayerSpec] = field(default_factory=list, repr=False)
     _learned_at: int = -1
 

@@ -12,10 +12,8 @@ from time import monotonic
 
 from edgewright.errors import StoreError
 from edgewright.profile import Measurement, Profile, dump_header, dump_measurement, load_profile
-from edgewright.profiling.batch import Circumstances, calibrate, measure, measure_together
-from edgewright.profiling.plan import SENTINELS, Plan, batch_number, plan_of
-from edgewright.runtimes.base import Runtime
-from edgewright.runtimes.client import HarnessClient
+from edgewright.profiling.batch import Workplace, calibrated, measure, measure_together
+from edgewright.profiling.plan import Plan, batch_number, plan_of
 
 _LONGEST_BATCH_S = 30.0
 
@@ -30,13 +28,11 @@ class Progress:
 
 
 def campaign(
-    client: HarnessClient,
-    runtime: Runtime,
+    place: Workplace,
     path: Path,
     header: Profile,
     plan: Plan,
     budget_s: float,
-    how: Circumstances,
     on_progress: Callable[[Progress], None] = lambda _: None,
 ) -> Profile:
     """Measures until the plan has had `budget_s` in all, earlier sessions included; returns the profile at `path`.
@@ -45,8 +41,8 @@ def campaign(
     where the harness can't be started.
     """
     started = monotonic()
-    overheads = calibrate(client, runtime, how)
-    profile = _opened(path, replace(header, measurements=(), run_overhead_s=overheads.run_s))
+    place = calibrated(place)
+    profile = _opened(path, replace(header, measurements=(), run_overhead_s=place.overheads.run_s))
     measured = list(profile.measurements)
     own = [m for m in measured if plan_of(m) == plan.name]
     number = 1 + max(map(batch_number, own), default=-1)
@@ -57,9 +53,9 @@ def campaign(
         if not layers:
             break
         name = f"{plan.name}/{number}"
-        made = measure(client, runtime, [*SENTINELS, *layers], how, overheads, name)
+        made = measure(place, layers, name)
         if plan.together(number):
-            made += measure_together(client, runtime, layers, how, overheads, name)
+            made += measure_together(place, layers, name)
         _append(path, "".join(f"{dump_measurement(m)}\n" for m in made))
         measured += made
         number += 1

@@ -7,12 +7,7 @@ from types import MappingProxyType
 from edgewright.graph.types import LayerSpec, Shape, Window
 from edgewright.profiling.sampling import Draw, Random, log_uniform, pick, side, width, window, windowed_output
 
-_KERNELS: Mapping[Shape, float] = MappingProxyType(
-    {(1, 1): 0.38, (3, 3): 0.38, (5, 5): 0.08, (7, 7): 0.04, (2, 2): 0.03, (4, 4): 0.01, (11, 11): 0.01,
-     (1, 3): 0.015, (3, 1): 0.015, (1, 7): 0.01, (7, 1): 0.01}
-)  # fmt: skip
 _LINES: Mapping[Shape, float] = MappingProxyType({(1,): 0.3, (3,): 0.35, (5,): 0.15, (7,): 0.1, (9,): 0.1})
-_STRIDES = MappingProxyType({1: 0.76, 2: 0.21, 3: 0.01, 4: 0.02})
 _ACTIVATIONS: Mapping[tuple[str, ...], float] = MappingProxyType(
     {(): 0.4, ("relu",): 0.45, ("clip",): 0.03, ("sigmoid",): 0.02, ("leaky_relu",): 0.02, ("add", "relu"): 0.05,
      ("add",): 0.03}
@@ -24,15 +19,78 @@ def _batch(random: Random) -> int:
 
 
 def _convolution(random: Random) -> LayerSpec | None:
-    flat = random.random() < 0.06
-    seen = window(random, _LINES if flat else _KERNELS, _STRIDES)
-    channels = pick(random, {1: 0.03, 3: 0.06, 4: 0.01, 0: 0.9}) or width(random, 8)
-    made = width(random, 1, 8) if random.random() < 0.05 else width(random, 8)
-    groups = 1
-    if random.random() < 0.05:
-        groups = int(random.choice((2, 3, 4, 8, 16, 32)))
-        channels, made = groups * width(random, 4, 64), groups * width(random, 4, 64)
-    given = _map(random, seen)
+    """A convolution of one of the parts that networks give it, each with its own windows, widths and maps."""
+    return pick(random, _PARTS)(random)
+
+
+def _pointwise(random: Random) -> LayerSpec | None:
+    stride = 1 if random.random() < 0.94 else 2
+    seen = _square(1, stride, 0)
+    given = _map(random, 1 if stride == 1 else 7)
+    return _planar_layer(random, seen, width(random, 8, 1280), _made(random, 1280), given)
+
+
+def _spatial(random: Random) -> LayerSpec | None:
+    """A convolution of 3x3 and the like, in the middle of a network."""
+    kernel = pick(random, {3: 0.84, 5: 0.1, 7: 0.03, 2: 0.03})
+    stride = pick(random, {1: 0.78, 2: 0.22}) if kernel > 2 else pick(random, {1: 0.2, 2: 0.8})
+    dilation = pick(random, {1: 0.96, 2: 0.03, 4: 0.01}) if kernel == 3 and stride == 1 else 1
+    padded = kernel > 2 and random.random() < 0.88
+    seen = _square(kernel, stride, (kernel - 1) * dilation // 2 if padded else 0, dilation)
+    most = {2: 512, 3: 768, 5: 256, 7: 96}[kernel]
+    return _planar_layer(random, seen, width(random, 8, most), _made(random, most), _map(random, seen.extent[0] + 1))
+
+
+def _stem(random: Random) -> LayerSpec | None:
+    """The first convolution of a network: few channels in, a large map, patches now and then."""
+    kernel, stride = pick(random, {(3, 1): 0.3, (3, 2): 0.3, (5, 1): 0.05, (5, 2): 0.05, (7, 2): 0.15, (4, 4): 0.05,
+                                   (8, 8): 0.03, (16, 16): 0.02, (11, 4): 0.05})  # fmt: skip
+    seen = _square(kernel, stride, kernel // 2 if stride < 4 and random.random() < 0.85 else 0)
+    channels = pick(random, {1: 0.2, 2: 0.03, 3: 0.6, 4: 0.07, 6: 0.05, 9: 0.05})
+    return _planar_layer(random, seen, channels, width(random, 4, 192), _map(random, max(24, 2 * kernel)))
+
+
+def _long(random: Random) -> LayerSpec | None:
+    """A window along one of two axes."""
+    long, short = pick(random, {3: 0.6, 5: 0.1, 7: 0.3}), 1
+    kernel = (long, short) if random.random() < 0.5 else (short, long)
+    pads = tuple((k // 2, k // 2) for k in kernel) if random.random() < 0.85 else ((0, 0), (0, 0))
+    seen = Window(kernel, (1, 1), (1, 1), pads)
+    return _planar_layer(random, seen, width(random, 8, 512), width(random, 8, 512), _map(random, long))
+
+
+def _one_axis(random: Random) -> LayerSpec | None:
+    seen = window(random, _LINES, {1: 0.75, 2: 0.2, 4: 0.05})
+    channels = int(random.choice((1, 2, 6, 9))) if random.random() < 0.1 else width(random, 8, 768)
+    given = (round(log_uniform(random, max(seen.extent[0], 8), 4096)),)
+    return _planar_layer(random, seen, channels, width(random, 8, 768), given)
+
+
+def _grouped(random: Random) -> LayerSpec | None:
+    kernel, stride = pick(random, {(1, 1): 0.4, (3, 1): 0.4, (3, 2): 0.2})
+    groups = int(random.choice((2, 3, 4, 8, 16, 32)))
+    channels = groups * width(random, 4, 64)
+    made = channels if random.random() < 0.6 else groups * width(random, 4, 64)
+    return _planar_layer(random, _square(kernel, stride, kernel // 2), channels, made, _map(random, 4), groups)
+
+
+_PARTS: Mapping[Draw, float] = MappingProxyType(
+    {_pointwise: 0.4, _spatial: 0.4, _stem: 0.07, _long: 0.03, _one_axis: 0.06, _grouped: 0.04}
+)
+
+
+def _square(kernel: int, stride: int, pad: int, dilation: int = 1) -> Window:
+    return Window((kernel,) * 2, (stride,) * 2, (dilation,) * 2, ((pad, pad),) * 2)
+
+
+def _made(random: Random, most: int) -> int:
+    """Output channels: few at the end of a network now and then."""
+    return width(random, 1, 8) if random.random() < 0.04 else width(random, 8, most)
+
+
+def _planar_layer(
+    random: Random, seen: Window, channels: int, made: int, given: Shape, groups: int = 1
+) -> LayerSpec | None:
     out = windowed_output(given, seen)
     if out is None:
         return None
@@ -46,7 +104,7 @@ def _depthwise(random: Random) -> LayerSpec | None:
     seen = window(random, _LINES if flat else kernels, {1: 0.68, 2: 0.32})
     channels = width(random, 8)
     multiplier = 1 if random.random() < 0.97 else int(random.choice((2, 4)))
-    given = _map(random, seen)
+    given = _map_for(random, seen)
     out = windowed_output(given, seen)
     if out is None:
         return None
@@ -60,7 +118,7 @@ def _transposed(random: Random) -> LayerSpec | None:
     stride = pick(random, {1: 0.15, 2: 0.8, 4: 0.05})
     pad = max((kernel[0] - stride) // 2, 0)
     seen = Window(kernel, (stride, stride), (1, 1), ((pad, pad), (pad, pad)))
-    given = _map(random, seen)
+    given = _map_for(random, seen)
     out = tuple((i - 1) * stride + kernel[0] - 2 * pad for i in given)
     channels, made = width(random, 1, 512), width(random, 1, 512)
     if min(out) < 1:
@@ -68,13 +126,17 @@ def _transposed(random: Random) -> LayerSpec | None:
     return LayerSpec("transposed_conv", ((1, channels, *given),), ((1, made, *out),), seen)
 
 
-def _map(random: Random, seen: Window) -> Shape:
-    """The sides of a map that holds at least one window: square mostly."""
+def _map(random: Random, low: int) -> Shape:
+    """The sides of a map, at least `low`: square mostly."""
+    height = side(random, low)
+    return (height, height if random.random() < 0.9 else side(random, max(low, height // 3), min(3 * height, 224)))
+
+
+def _map_for(random: Random, seen: Window) -> Shape:
+    """The sides of a map that holds at least one window."""
     if len(seen.kernel) == 1:
         return (round(log_uniform(random, max(seen.extent[0], 8), 4096)),)
-    low = max(seen.extent)
-    height = side(random, low)
-    return (height, height if random.random() < 0.88 else side(random, low))
+    return _map(random, max(seen.extent))
 
 
 def _fully_connected(random: Random) -> LayerSpec:
@@ -96,7 +158,7 @@ def _pool(kind: str) -> Draw:
         seen = Window(seen.kernel, seen.stride, (1, 1), tuple((p // 2, p // 2) for p in seen.kernel))
         if random.random() < 0.5:
             seen = Window(seen.kernel, seen.stride, (1, 1), ((0, 0), (0, 0)))
-        given, channels = _map(random, seen), width(random, 8)
+        given, channels = _map_for(random, seen), width(random, 8)
         out = windowed_output(given, seen)
         return None if out is None else LayerSpec(kind, ((1, channels, *given),), ((1, channels, *out),), seen)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from edgewright.errors import DataError
 from edgewright.graph.cost import is_plain
 from edgewright.graph.types import LayerSpec
-from edgewright.profile import Profile, drift
+from edgewright.profile import Profile
 from edgewright.timing.columns import Table, tabulate
 from edgewright.timing.context import fit_context
 from edgewright.timing.growth import Growing, freeze, grow, prune
@@ -53,17 +53,15 @@ def fit(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> ExecutionTi
 
 
 def observations(profile: Profile) -> dict[str, Observations]:
-    """What a profile says of each family, the drift of the machine taken off.
+    """What a profile says of each family, layer by layer.
 
     Unstable measurements count only where a layer has no stable one.
     """
-    slowness = drift(profile)
     samples: dict[LayerSpec, list[tuple[bool, float]]] = {}
     for measurement in profile.measurements:
         if not measurement.alone:
             continue
-        time_s = measurement.time_s / slowness[measurement.batch]
-        samples.setdefault(measurement.layer, []).append((measurement.stable, time_s))
+        samples.setdefault(measurement.layer, []).append((measurement.stable, measurement.time_s))
     families: dict[str, list[tuple[LayerSpec, float]]] = {}
     for layer, found in samples.items():
         trusted = [value for stable, value in found if stable] or [value for _, value in found]

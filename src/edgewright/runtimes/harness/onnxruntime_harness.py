@@ -98,7 +98,7 @@ def layers(
         inputs = random_inputs(profiled, shapes or {}, seed)
         run_profiled = bound_run(profiled, inputs)
         run = bound_run(open_session(model, threads, level), inputs) if end_to_end else None
-        warmup_runs = warm_up(run or run_profiled, limits.get("warmup_s", 0.004))
+        warmup_runs = warm_up(run or run_profiled, limits.get("warmup_s", 0.002))
         runs = [1 if run else warmup_runs]
         if run:
             run_profiled()
