@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 OPSET = 17
 
 
-class _Network:
+class Network:
     """Nodes and weights, put one behind the other; tensors go by their names."""
 
     def __init__(self, name: str, channels: int, size: int, seed: int) -> None:
@@ -77,7 +77,7 @@ class _Network:
 
 def yolov2_16(size: int = 608, seed: int = 0) -> onnx.ModelProto:
     """The first 16 layers of YOLOv2 (Redmon and Farhadi, arXiv 1612.08242), as MAFAT takes them (arXiv 2107.06960)."""
-    net = _Network("yolov2_16", 3, size, seed)
+    net = Network("yolov2_16", 3, size, seed)
     x = "input"
     for layer in (32, "P", 64, "P", 128, -64, 128, "P", 256, -128, 256, "P", 512, -256, 512, -256):
         x = net.pool(x) if isinstance(layer, str) else net.conv(x, abs(layer), 3 if layer > 0 else 1, act="LeakyRelu")
@@ -86,7 +86,7 @@ def yolov2_16(size: int = 608, seed: int = 0) -> onnx.ModelProto:
 
 def vgg16(size: int = 224, seed: int = 0) -> onnx.ModelProto:
     """VGG-16 (Simonyan and Zisserman, arXiv 1409.1556)."""
-    net = _Network("vgg16", 3, size, seed)
+    net = Network("vgg16", 3, size, seed)
     x = "input"
     for channels, convolutions in ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3)):
         for _ in range(convolutions):
@@ -100,7 +100,7 @@ def vgg16(size: int = 224, seed: int = 0) -> onnx.ModelProto:
 
 def resnet50(size: int = 224, seed: int = 0) -> onnx.ModelProto:
     """ResNet-50 (He et al., arXiv 1512.03385), strides in the 3x3 convolutions."""
-    net = _Network("resnet50", 3, size, seed)
+    net = Network("resnet50", 3, size, seed)
     x = net.pool(net.conv("input", 64, 7, 2), 3, 2, 1)
     for channels, blocks, first in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
         for block in range(blocks):
@@ -115,7 +115,7 @@ def resnet50(size: int = 224, seed: int = 0) -> onnx.ModelProto:
 
 def mobilenet_v2(size: int = 224, seed: int = 0) -> onnx.ModelProto:
     """MobileNetV2 at width 1.0 (Sandler et al., arXiv 1801.04381)."""
-    net = _Network("mobilenet_v2", 3, size, seed)
+    net = Network("mobilenet_v2", 3, size, seed)
     x = net.conv("input", 32, 3, 2, act="Relu6")
     settings = (
         (1, 16, 1, 1),
@@ -140,7 +140,7 @@ def mobilenet_v2(size: int = 224, seed: int = 0) -> onnx.ModelProto:
 
 def unet(size: int = 512, width: int = 32, seed: int = 0) -> onnx.ModelProto:
     """U-Net (Ronneberger et al., arXiv 1505.04597) with padded convolutions and half of its width."""
-    net = _Network("unet", 3, size, seed)
+    net = Network("unet", 3, size, seed)
     x, skips = "input", []
     for level in range(4):
         x = net.conv(net.conv(x, width << level), width << level)
