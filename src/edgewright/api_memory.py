@@ -59,7 +59,7 @@ def tile(
     asked = asked_for(memory, slowdown)
     path, target_path = Path(model), Path(out)
     form = open_format(path)
-    _check_output(path, target_path)
+    check_output(path, target_path)
     graph = form.read(path, input_shapes)
     name, target = _target(settings, device)
     on_progress("searching", 0.1)
@@ -141,7 +141,7 @@ def _proof(
     return proof_view(report, budget_bytes)
 
 
-def _check_output(path: Path, out: Path) -> None:
+def check_output(path: Path, out: Path) -> None:
     """Refuses early what can't be written at the end."""
     if out.is_dir():
         raise ModelError(f"{out}: is a folder")

@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from edgewright.cli import bench, devices, evaluate, explain, fit, memory, profile, tile
+from edgewright.cli import align, bench, devices, evaluate, explain, fit, memory, profile, tile
 from edgewright.cli.output import print_json
 from edgewright.errors import EdgewrightError
 
-COMMANDS = (profile, devices, fit, evaluate, explain, bench, memory, tile)
+COMMANDS = (profile, devices, fit, evaluate, explain, bench, memory, tile, align)
 DEBUG = "EDGEWRIGHT_DEBUG"
 
 

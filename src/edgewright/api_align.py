@@ -1,0 +1,172 @@
+"""What edgewright does about widths, as a function; like `api`, of which this is a part."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edgewright.api import File, OnProgress, Shapes, profile
+from edgewright.api_memory import check_output
+from edgewright.errors import BudgetError, EdgewrightError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from edgewright.formats.base import Format
+    from edgewright.profiling.bench import BenchReport
+    from edgewright.profiling.stats import Ratio
+    from edgewright.report.align_view import AlignView
+    from edgewright.timing import ExecutionTimeModel
+    from edgewright.widths.places import Widths
+    from edgewright.widths.prove import Proven
+    from edgewright.widths.task import Task
+
+BUDGET_S = 60.0
+MAX_GROWTH = 1.25
+_LEARNING_S = 45.0
+_PROOF_S = 2.0
+_PROOF_SHARE = 0.25
+"""The share of the budget that is left for the proof at the end."""
+
+
+def align(
+    model: File,
+    out: File,
+    *,
+    device: str | None = None,
+    max_growth: float = MAX_GROWTH,
+    budget_s: float = BUDGET_S,
+    input_shapes: Shapes | None = None,
+    on_progress: OnProgress = lambda _, __: None,
+) -> "AlignView":
+    """Write a network whose layers have widths that run faster on this machine, and that gives the same outputs.
+
+    Channels are added that are zero, and dead ones removed; weights and predicted peak memory grow to `max_growth`
+    times what they were at the most. What the execution-time model of `device` proposes is measured here for about
+    `budget_s` seconds, and nothing is written unless the result proves to be faster. Where no device was profiled yet,
+    the layers of this network are measured first. Raises ModelError, MeasurementError, StoreError, BudgetError.
+    """
+    from edgewright.files import scratch_folder
+    from edgewright.formats import open as open_format
+    from edgewright.report.alignment import Outcome, align_view
+
+    if not max_growth >= 1:
+        raise BudgetError(f"weights can't be let grow to {max_growth} times what they are: give 1 or more")
+    path, target = Path(model), Path(out)
+    form = open_format(path)
+    check_output(path, target)
+    name, learned = _learned(path, form, device, input_shapes, on_progress)
+    on_progress("searching", 0.02)
+    task = _task(path, form, learned, max_growth, input_shapes)
+    if not task.places.groups:
+        return align_view(Outcome(str(path), None, name, task))
+    with scratch_folder(target.parent) as folder:
+        trials = _Trials(path, form, task, learned.threads, input_shapes or {}, folder, budget_s, on_progress)
+        plans = task.plans()
+        proven = trials.prove(list(plans.values()))
+        report = trials.proof(proven.widths) if proven.widths != task.original else None
+        is_faster = report is not None and (ratio := report.results[1].ratio) is not None and ratio.high < 1
+        if is_faster:
+            form.apply(path, task.plan(proven.widths).edits, target, input_shapes)
+    return align_view(Outcome(str(path), str(target) if is_faster else None, name, task, plans, proven, report))
+
+
+@dataclass
+class _Trials:
+    """Plans as files, and how long they take here."""
+
+    path: Path
+    form: "Format"
+    task: "Task"
+    threads: int
+    shapes: Shapes
+    folder: Path
+    budget_s: float
+    on_progress: OnProgress
+    _files: dict["Widths", Path] = field(default_factory=dict)
+    _started_s: float = field(default_factory=time.monotonic)
+
+    def prove(self, plans: Sequence["Widths"]) -> "Proven":
+        from edgewright.widths.prove import prove
+
+        task = self.task
+        return prove(task.original, plans, task.alternatives, self.race, task.fits, self.has_time)
+
+    def has_time(self) -> bool:
+        return self.spent_share() < 1 - _PROOF_SHARE
+
+    def spent_share(self) -> float:
+        return (time.monotonic() - self._started_s) / max(self.budget_s, 1e-9)
+
+    def race(self, plans: Sequence["Widths"]) -> Sequence["Ratio"]:
+        """The times of plans in relation to the first of them."""
+        from edgewright.profiling.local import core, start
+        from edgewright.profiling.race import RaceSetup, race
+
+        self.on_progress(f"measuring, {len(self._files)} plans so far", min(self.spent_share(), 1.0))
+        setup = RaceSetup(self.threads, cpu=core(self.threads), shapes=self.shapes)
+        return race(lambda: start("onnxruntime"), [self.file(plan) for plan in plans], setup).ratios
+
+    def proof(self, plan: "Widths") -> "BenchReport":
+        """The plan beside the model as it is. Raises EdgewrightError where outputs differ."""
+        from edgewright.profiling.bench import BenchSetup, bench
+        from edgewright.profiling.local import core, start
+
+        setup = BenchSetup(threads=self.threads, cpu=core(self.threads), shapes=self.shapes, budget_s=_PROOF_S)
+        report = bench(
+            lambda: start("onnxruntime"), [self.path, self.file(plan)], setup, True,
+            lambda done, steps: self.on_progress("proving", 1 - _PROOF_SHARE * (1 - done / steps)),
+        )  # fmt: skip
+        if report.failures:
+            raise EdgewrightError(f"{self.path}: nothing was written, as the proof failed: {report.failures[0]}")
+        return report
+
+    def file(self, plan: "Widths") -> Path:
+        """The model at the widths of a plan."""
+        if plan == self.task.original:
+            return self.path
+        if plan not in self._files:
+            made = self.folder / f"{len(self._files)}{self.path.suffix}"
+            edits = self.task.plan(plan).edits
+            self.form.apply(self.path, edits, made, self.shapes)
+            self._check(plan, made)
+            self._files[plan] = made
+        return self._files[plan]
+
+    def _check(self, plan: "Widths", made: Path) -> None:
+        from edgewright.widths.verify import problems
+
+        found = problems(
+            self.task.places.graph, self.task.plan(plan), self.form.read(made, self.shapes), self.task.max_growth
+        )
+        if found:
+            raise EdgewrightError(f"{self.path}: the widened network is not whole: {found[0]}; please report it")
+
+
+def _learned(
+    path: Path, form: "Format", device: str | None, shapes: Shapes | None, on_progress: OnProgress
+) -> "tuple[str, ExecutionTimeModel]":
+    """The device and what was learned of it; where none was profiled yet, the layers of this network are measured."""
+    from edgewright.store import DEFAULT_NAME, open_store
+
+    store = open_store()
+    if device is None and not any(store.model_path(name).exists() for name in store.names()):
+        form.read(path, shapes)
+        profile([path], name=DEFAULT_NAME, budget_s=_LEARNING_S, input_shapes=shapes, on_progress=on_progress)
+    name = store.choose(device)
+    learned = store.model(name)
+    if learned.runtime not in {"onnxruntime", ""}:
+        raise UnsupportedModelError(
+            f"{path}: align measures with onnxruntime, and {name} was learned with {learned.runtime}"
+        )
+    return name, learned
+
+
+def _task(
+    path: Path, form: "Format", learned: "ExecutionTimeModel", max_growth: float, shapes: Shapes | None
+) -> "Task":
+    from edgewright.graph.channel_groups import find_groups
+    from edgewright.profiling.local import block_channels
+    from edgewright.widths.task import Task
+
+    graph = form.read(path, shapes)
+    return Task.of(graph, find_groups(graph), learned, block_channels(), max_growth, {})

@@ -1,0 +1,92 @@
+"""One network to be aligned: what may change, what it is predicted to bring, and what bounds it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edgewright.graph.channels import ChannelGroup
+from edgewright.graph.edits import apply
+from edgewright.graph.types import Graph
+from edgewright.memory.onnxruntime import predict_peak
+from edgewright.timing.model import ExecutionTimeModel
+from edgewright.widths.alternatives import alternatives
+from edgewright.widths.candidates import ROUNDINGS, blocks_of, candidates, rounded
+from edgewright.widths.frontier import Frontiers, Options
+from edgewright.widths.layouts import Layouts
+from edgewright.widths.places import Places, Widths
+from edgewright.widths.plan import WidthPlan, plan_of
+from edgewright.widths.price import Prices
+from edgewright.widths.search import search
+
+FASTEST = "fastest predicted"
+_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Task:
+    """A network, its groups and their candidate widths, and the bounds of its weights and its peak memory.
+
+    `dead` are the channels of each group, by its name, that may go.
+    """
+
+    places: Places
+    frontiers: Frontiers
+    options: Options
+    dead: Mapping[str, Sequence[int]]
+    max_growth: float
+    block: int
+    _peaks: dict[Widths, int] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        groups: Sequence[ChannelGroup],
+        model: ExecutionTimeModel,
+        block: int,
+        max_growth: float,
+        dead: Mapping[str, Sequence[int]],
+    ) -> "Task":
+        """`block` is the channels of a block of the runtime's blocked layout, 1 where it has none."""
+        free = tuple(group for group in groups if group.growable or dead.get(group.name))
+        places = Places(graph, free)
+        frontiers = Frontiers(Layouts.of(places, block), Prices(model, _BYTES * places.weights(places.widths)))
+        blocks = blocks_of(model)
+        options = tuple(candidates(group, blocks, len(dead.get(group.name, ()))) for group in free)
+        return cls(places, frontiers, options, dead, max_growth, block)
+
+    @property
+    def original(self) -> Widths:
+        return self.places.widths
+
+    def plans(self) -> dict[str, Widths]:
+        """Whole plans by name: the one that is predicted to be fastest, and every width rounded up to a constant."""
+        constants = {f"all up to {block}": rounded(self.places.groups, block) for block in ROUNDINGS}
+        found = search(self.frontiers, self.options, self.most_items, tuple(constants.values()))
+        return {FASTEST: found.widths, **constants}
+
+    @property
+    def most_items(self) -> int:
+        return int(self.max_growth * self.places.weights(self.original))
+
+    def fits(self, widths: Widths) -> bool:
+        """Whether weights and predicted peak memory grow within the bound."""
+        if self.places.weights(widths) > self.most_items:
+            return False
+        return self.peak_bytes(widths) <= self.max_growth * self.peak_bytes(self.original)
+
+    def peak_bytes(self, widths: Widths) -> int:
+        """The predicted peak memory of the activations."""
+        if widths not in self._peaks:
+            graph = apply(self.places.graph, self.plan(widths).edits)
+            self._peaks[widths] = predict_peak(graph, block=self.block, orders=1).peak_bytes
+        return self._peaks[widths]
+
+    def predicted_s(self, widths: Widths) -> float:
+        return self.frontiers.seconds(widths)
+
+    def alternatives(self, widths: Widths) -> tuple[Widths, ...]:
+        """Plans that differ in one group from a plan, the ones predicted to be fastest first."""
+        return alternatives(self.frontiers, self.options, widths, self.fits)
+
+    def plan(self, widths: Widths) -> WidthPlan:
+        return plan_of(self.places, widths, self.dead)
