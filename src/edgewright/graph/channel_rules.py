@@ -21,15 +21,25 @@ from edgewright.graph.types import Op
 
 def tie_op(op: Op, ties: Ties) -> None:
     """Tie the items that an op pairs, and fix every axis of which nothing is known."""
-    ties.begin()
+    understood = understood_axes(op, ties)
+    for name in dict.fromkeys(filter(None, (*op.inputs, *op.outputs))):
+        for axis in range(ties.rank(name)):
+            if (name, axis) not in understood:
+                ties.fix(ties.items(name, axis), f"{op.variant or op.kind} op {op.name!r} takes it as it is")
+
+
+def understood_axes(op: Op, ties: Ties) -> frozenset[tuple[str, int]]:
+    """The axes of which it is known how the op passes them on; none where its operands do not fit each other."""
     rule = _RULES.get(op.kind)
     names = filter(None, (*op.inputs, *op.outputs))
-    if rule is not None and all(ties.graph.tensors[name].dtype for name in names):
-        try:
-            rule(op, ties)
-        except (ValueError, KeyError, IndexError):  # operands that are not as the op's are elsewhere
-            ties.begin()
-    ties.end(op, f"{op.variant or op.kind} op {op.name!r} reads or makes it as it is")
+    if rule is None or not all(ties.graph.tensors[name].dtype for name in names):
+        return frozenset()
+    ties.touched.clear()
+    try:
+        rule(op, ties)
+    except (ValueError, KeyError, IndexError):  # operands that do not fit each other
+        return frozenset()
+    return frozenset(ties.touched)
 
 
 def _elementwise(op: Op, ties: Ties) -> None:
@@ -41,7 +51,7 @@ def _same(op: Op, ties: Ties) -> None:
 
 
 def _pool(op: Op, ties: Ties) -> None:
-    axis = channel_axis(op.operands[0], ties)
+    axis = channel_axis(op.operands[0], ties.graph)
     ties.same((op.operands[0], op.outputs[0]), (0, axis))
 
 
@@ -120,7 +130,7 @@ def _reorder(op: Op, ties: Ties) -> None:
     given, made = op.operands[0], op.outputs[0]
     ties.same((given, made), (0,))
     deep, flat = (given, made) if op.variant == "depth_to_space" else (made, given)
-    many, few = (ties.items(name, channel_axis(name, ties)) for name in (deep, flat))
+    many, few = (ties.items(name, channel_axis(name, ties.graph)) for name in (deep, flat))
     if op.attributes.get("mode", "dcr") == "dcr":
         ties.tie(many.reshape(-1, len(few)), few)
         ties.cut(many[:: len(few)])

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edgewright.graph.types import Graph, Op, Shape
+from edgewright.graph.types import Graph, Shape
 
 Items = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -40,7 +40,7 @@ class Ties:
         self._starts: dict[str, list[int]] = {}
         self._pairs: list[tuple[Items, Items]] = []
         self._cuts: list[Items] = []
-        self._touched: set[tuple[str, int]] = set()
+        self.touched: set[tuple[str, int]] = set()
         self.count = 0
         for name, tensor in graph.tensors.items():
             self._starts[name] = []
@@ -62,7 +62,7 @@ class Ties:
     def items(self, name: str, axis: int) -> Items:
         """The items of an axis, which may be counted from the back; what is asked for is taken to be understood."""
         axis %= self.rank(name)
-        self._touched.add((name, axis))
+        self.touched.add((name, axis))
         start = self._starts[name][axis]
         return np.arange(start, start + self.shape(name)[axis])
 
@@ -103,17 +103,6 @@ class Ties:
         for other in others:
             for axis in range(self.rank(first)) if axes is None else axes:
                 self.tie(self.items(first, axis), self.items(other, axis))
-
-    def begin(self) -> None:
-        """Begin with an op: nothing of it is understood yet."""
-        self._touched = set()
-
-    def end(self, op: Op, reason: str) -> None:
-        """Fix every axis of an op that its rule did not ask for."""
-        for name in dict.fromkeys((*op.inputs, *op.outputs)):
-            for axis in range(self.rank(name) if name else 0):
-                if (name, axis) not in self._touched:
-                    self.fix(self.items(name, axis), reason)
 
     def taken_pairs(self) -> tuple[Items, Items]:
         """The ties since the last call."""

@@ -1,15 +1,15 @@
 """How ops with weights pass channels on: convolutions, products, normalizations, recurrent layers."""
 
 from edgewright.graph.channel_ties import Items, Ties
-from edgewright.graph.types import Op, Shape
+from edgewright.graph.types import Graph, Op, Shape
 
 _GATES = {"gru": 3, "lstm": 4, "rnn": 1}
 _STORED_STATES = {"gru": (5,), "lstm": (5, 6), "rnn": (5,)}
 
 
-def channel_axis(name: str, ties: Ties) -> int:
+def channel_axis(name: str, graph: Graph) -> int:
     """The axis of the channels of a feature map."""
-    axes = ties.graph.tensors[name].axes
+    axes = graph.tensors[name].axes
     return axes.index("C") if "C" in axes else 1
 
 
@@ -26,17 +26,19 @@ def broadcast(names: tuple[str, ...], output: str, ties: Ties, op: Op) -> None:
                 continue  # goes with any width
             if size == ties.shape(output)[axis + missing]:
                 ties.tie(items, ties.items(output, axis + missing))
+            elif size != 1:
+                raise ValueError("sizes that do not fit")
             else:
                 ties.fix(items, f"op {op.name!r} broadcasts it")
 
 
-def weight_axes(op: Op, ties: Ties) -> tuple[int, int] | None:
+def weight_axes(op: Op, graph: Graph) -> tuple[int, int] | None:
     """The axes of a convolution's weight for its output's and its input's channels; None where they are not known.
 
     Weights lie as (out, in, *kernel), (out, *kernel, in) or (*kernel, in, out), those of transposed convolutions as
     (in, out, *kernel), (out, *kernel, in) or (*kernel, out, in), depthwise ones also as (1, *kernel, out).
     """
-    shape, kernel = ties.shape(op.operands[1]), op.window.kernel if op.window is not None else ()
+    shape, kernel = graph.tensors[op.operands[1]].shape, op.window.kernel if op.window is not None else ()
     last = len(shape) - 1
     is_transposed = op.kind == "transposed_conv"
     ways: dict[str, tuple[Shape, tuple[int, int]]] = {
@@ -44,7 +46,7 @@ def weight_axes(op: Op, ties: Ties) -> tuple[int, int] | None:
         "last": (shape[1:-1], (last, 0) if op.kind == "depthwise_conv" and shape[0] == 1 else (0, last)),
         "behind": (shape[:-2], (last - 1, last) if is_transposed else (last, last - 1)),
     }
-    is_last = channel_axis(op.operands[0], ties) > 1
+    is_last = channel_axis(op.operands[0], graph) > 1
     order = ("last", "behind", "first") if is_last else ("first",)
     return next((axes for way in order for space, axes in [ways[way]] if space == kernel), None)
 
@@ -52,10 +54,10 @@ def weight_axes(op: Op, ties: Ties) -> tuple[int, int] | None:
 def convolution(op: Op, ties: Ties) -> None:
     """Columns of the weight go with the input's channels, rows and bias with the output's, in each group alike."""
     given, weight, made = op.operands[0], op.operands[1], op.outputs[0]
-    axes = weight_axes(op, ties)
+    axes = weight_axes(op, ties.graph)
     if axes is None:
         return
-    into, out = (ties.items(name, channel_axis(name, ties)) for name in (given, made))
+    into, out = (ties.items(name, channel_axis(name, ties.graph)) for name in (given, made))
     rows, columns = (ties.items(weight, axis) for axis in axes)
     groups = len(into) // len(columns)
     if len(rows) != len(out) or groups * len(columns) != len(into) or len(out) % max(groups, 1):
@@ -77,10 +79,10 @@ def convolution(op: Op, ties: Ties) -> None:
 def transposed_convolution(op: Op, ties: Ties) -> None:
     """As a convolution, with the weight's rows for the input's channels."""
     given, weight, made = op.operands[0], op.operands[1], op.outputs[0]
-    axes = weight_axes(op, ties)
+    axes = weight_axes(op, ties.graph)
     if axes is None:
         return
-    into, out = (ties.items(name, channel_axis(name, ties)) for name in (given, made))
+    into, out = (ties.items(name, channel_axis(name, ties.graph)) for name in (given, made))
     columns, rows = (ties.items(weight, axis) for axis in axes)
     groups = len(out) // len(columns)
     if len(rows) != len(into) or groups * len(columns) != len(out) or len(into) % max(groups, 1):
@@ -193,7 +195,7 @@ def normalization(op: Op, ties: Ties) -> None:
     """Input and output alike; scale, bias and statistics with the axes that they have an item for."""
     given, made = op.operands[0], op.outputs[0]
     ties.same((given, made))
-    axes: tuple[int, ...] = (channel_axis(given, ties),)
+    axes: tuple[int, ...] = (channel_axis(given, ties.graph),)
     if "group" in op.variant:
         channels = ties.items(given, axes[0])
         groups = channels.reshape(op.attributes["groups"], -1)

@@ -95,5 +95,7 @@ class Draft:
         return Graph(tuple(ops), {name: self.tensors[name] for name in names}, self.graph.inputs, self.graph.outputs)
 
     def _check_made(self, name: str) -> None:
-        if name not in self._makers and name not in self.graph.inputs and not self.tensors[name].is_constant:
+        tensor = self.tensors[name]
+        is_there = tensor.is_constant or tensor.is_variable or name in self.graph.inputs
+        if name not in self._makers and not is_there:
             raise ModelError(f"edit script: tensor {name!r} is read, and nothing makes it any more")

@@ -6,6 +6,8 @@ was before the script, so an op may be removed before it is cloned.
 Order of execution. Inserted ops stand in the order of the script, in the place of the op that was removed last
 before them (at the beginning of the network where none was). An op that would then run before one of its inputs is
 made is moved back, no further than it must (stable topological order).
+
+A script holds edits of ops, or width edits (`SetWidth`), not both.
 """
 
 from collections.abc import Sequence
@@ -17,6 +19,8 @@ from edgewright.graph.draft import Draft
 from edgewright.graph.quantization import stored_value
 from edgewright.graph.shapes import output_shapes
 from edgewright.graph.types import Graph, Op, Tensor
+from edgewright.graph.width_edits import SetWidth
+from edgewright.graph.width_effects import with_widths
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ class RemoveOp:
     name: str
 
 
-Edit = Slice | Pad | CloneOp | Concat | RemoveOp
+Edit = Slice | Pad | CloneOp | Concat | RemoveOp | SetWidth
 REPLACEABLE = frozenset({"ceil_mode", "output_padding"})
 """Attributes that a CloneOp may replace."""
 
@@ -101,6 +105,11 @@ def apply(graph: Graph, edits: Sequence[Edit]) -> Graph:
     Raises ModelError where the script does not fit the network: names that are taken or not there, tensors that
     nothing makes any more; UnsupportedModelError for an op that can't be cloned with other shapes.
     """
+    widths = [edit for edit in edits if isinstance(edit, SetWidth)]
+    if widths and len(widths) < len(edits):
+        raise ModelError("edit script: width edits can't stand beside edits of ops")
+    if widths:
+        return with_widths(graph, widths)
     draft = Draft(graph)
     for edit in edits:
         match edit:

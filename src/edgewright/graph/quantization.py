@@ -19,19 +19,20 @@ _KEEPS_QUANTIZATION = {
     "gather",
 }
 _RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
+_LEAST = {"int8": -128, "uint8": 0, "int16": -32768}
 
 
 def stored_value(ops: Iterable[Op], tensor: Tensor, value: float) -> float:
-    """The number that stands for `value` in a tensor: `value` itself, or in an int8 tensor its quantized form.
+    """The number that stands for `value` in a tensor: `value` itself, or in an integer tensor its quantized form.
 
     The quantization is that of the op that makes the tensor or of one that reads it, through ops that only move data.
     Raises UnsupportedModelError where none says it.
     """
+    if value == -inf and tensor.dtype in _LEAST:
+        return _LEAST[tensor.dtype]
     if tensor.dtype not in _RANGES:
         return value
     low, high = _RANGES[tensor.dtype]
-    if value == -inf:
-        return low
     found = _quantization(list(ops), tensor.name)
     if found is None:
         raise UnsupportedModelError(f"the zero point of tensor {tensor.name!r} is not known")

@@ -31,13 +31,17 @@ KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
-    """A value of the network; `axes` names its axes (`NCHW`, `NHWC`, `NC`; empty where not known)."""
+    """A value of the network; `axes` names its axes (`NCHW`, `NHWC`, `NC`; empty where not known).
+
+    A variable keeps its value from one run to the next, and may be read where no op makes it.
+    """
 
     name: str
     shape: Shape
     dtype: str = "float32"
     axes: str = ""
     is_constant: bool = False
+    is_variable: bool = False
 
     @property
     def items(self) -> int:
