@@ -1,108 +1,133 @@
-"""Places for buffers in an arena, better than greedy by size: the dynamic storage allocation problem.
+"""Places in the arena, better than greedy by size: the dynamic storage allocation problem.
 
-Several orders are tried first, each buffer going to the lowest place that is free for its lifetime. Where the best of them
-is above what lives at once, an exact search follows, with a limit of its own: buffers are placed by rising offset, each
-resting on one that lives with it, and a branch is cut where what is still to be placed can't fit (the canonical form of
-MiniMalloc, Moffitt, ASPLOS 2023). Then a hill climb over orders takes what time is left.
+Several orders are tried first, each block going to the lowest place that is free for its lifetime. Where the best of
+them is above what lives at once, an exact search follows for blocks without inner parts (`stacking`), with a limit of
+its own, and then a hill climb over orders. Everything is deterministic.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 
+from edgewright.graph.types import Graph
+from edgewright.memory.tflm.packing import Packing, lives_at_once
 from edgewright.memory.tflm.planner import Request, greedy_offsets, head_bytes, lifetimes_bound
+from edgewright.memory.tflm.predict import requests_of
+from edgewright.memory.tflm.sharing import Block, Part, blocks
 from edgewright.memory.tflm.stacking import stacked
+from edgewright.memory.tflm.structures import HOST, Build
 
-Offsets = tuple[int, ...]
-
-_CLIMB_STEPS = 400
+_CLIMB_STEPS = 300
 _NODES = 20_000
+_MOST_STACKED = 300
 
 
-def plan(requests: Sequence[Request], nodes: int = _NODES, climb_steps: int = _CLIMB_STEPS) -> Offsets:
-    """An offset for each buffer, none over another that lives with it; the head is near `lifetimes_bound`.
+@dataclass(frozen=True)
+class OfflinePlan:
+    """An offset for each activation, and the head that follows, scratch buffers of the runtime included.
 
-    `nodes` limits the exact search and `climb_steps` the hill climb. The result is the same every time.
+    `bound_bytes` is what lives at once at the least, with the tensors sharing bytes as they do in the plan; `shared`
+    has the tensors that lie in another one or over one that ends.
     """
-    bound = lifetimes_bound(requests)
-    neighbours = _neighbours(requests)
-    best, best_head, best_order = greedy_offsets(requests), head_bytes(requests, greedy_offsets(requests)), None
-    for order in _orders(requests):
-        offsets = _first_fit(requests, order, neighbours)
-        head = head_bytes(requests, offsets)
-        if head < best_head or best_order is None:
-            best, best_head, best_order = (offsets if head <= best_head else best), min(head, best_head), order
+
+    offsets: Mapping[str, int]
+    head_bytes: int
+    bound_bytes: int
+    shared: tuple[str, ...] = ()
+
+
+def plan_offsets(
+    graph: Graph, build: Build = HOST, share: bool = False, nodes: int = _NODES, climb_steps: int = _CLIMB_STEPS
+) -> OfflinePlan:
+    """Offsets for the activations of a graph, never worse than those of the runtime's own planner.
+
+    `share` lets cuts lie in what they are cut from, joined rows where they are joined, and elementwise ops write over
+    what they read (see `sharing`). `nodes` limits the exact search and `climb_steps` the hill climb.
+    """
+    requests = requests_of(graph, build)
+    found = [*blocks(graph, share), *(_alone(one) for one in requests if one.is_scratch)]
+    starts = placed(found, nodes, climb_steps)
+    offsets: dict[str, int] = {}
+    for one, start in zip(found, starts, strict=True):
+        offsets |= {name: start + inner for name, inner in one.starts.items() if name in graph.tensors}
+    head = _head(graph, build, offsets)
+    greedy = head_bytes(requests, greedy_offsets(requests))
+    bound = lives_at_once(found) if share else lifetimes_bound(requests)
+    if greedy <= head:
+        return OfflinePlan({}, greedy, min(bound, greedy))
+    return OfflinePlan(offsets, head, bound, tuple(name for one in found if len(one.starts) > 1 for name in one.starts))
+
+
+def placed(found: Sequence[Block], nodes: int = _NODES, climb_steps: int = _CLIMB_STEPS) -> tuple[int, ...]:
+    """Where each block begins; none over another that lives with it."""
+    bound, packing = lives_at_once(found), Packing(found)
+    best: tuple[int, ...] = ()
+    best_head, best_order = -1, list(range(len(found)))
+    for order in _orders(found):
+        starts = packing.first_fit(order)
+        head = packing.head(starts)
+        if best_head < 0 or head < best_head:
+            best, best_head, best_order = starts, head, order
         if best_head <= bound:
             return best
-    found = stacked(requests, bound, nodes)
-    if found is not None:
-        return found
-    return _climb(requests, neighbours, list(best_order or ()), best, bound, climb_steps)
+    if all(len(one.parts) == 1 for one in found) and len(found) <= _MOST_STACKED:
+        exact = stacked([_request(one) for one in found], bound, nodes)
+        if exact is not None:
+            return exact
+    return _climb(packing, best_order, best, bound, climb_steps)
 
 
-def _orders(requests: Sequence[Request]) -> Iterator[list[int]]:
+def _alone(request: Request) -> Block:
+    """A scratch buffer; its name begins with a space, as no tensor's does."""
+    name = f" {request.name}"
+    return Block({name: 0}, (Part(name, 0, request.size_bytes, request.first, request.last),), request.size_bytes)
+
+
+def _request(block: Block) -> Request:
+    return Request("", block.size_bytes, block.first, block.last)
+
+
+def _head(graph: Graph, build: Build, offsets: Mapping[str, int]) -> int:
+    requests = requests_of(graph, build, offsets)
+    return head_bytes(requests, greedy_offsets(requests))
+
+
+def _orders(found: Sequence[Block]) -> Iterator[list[int]]:
     """Orders that often do well: by size, by area, by length of life, by breadth at the busiest moment, in time."""
     live: dict[int, int] = {}
-    for one in requests:
+    for one in found:
         for moment in range(one.first, one.last + 1):
             live[moment] = live.get(moment, 0) + one.size_bytes
-    busiest = [max(live[moment] for moment in range(one.first, one.last + 1)) for one in requests]
+    busiest = [max((live[moment] for moment in range(one.first, one.last + 1)), default=0) for one in found]
     keys: tuple[Callable[[int], tuple[int, ...]], ...] = (
-        lambda i: (-busiest[i], -requests[i].size_bytes),
-        lambda i: (-requests[i].size_bytes, requests[i].first),
-        lambda i: (-requests[i].size_bytes * (requests[i].last - requests[i].first + 1),),
-        lambda i: (requests[i].first - requests[i].last, -requests[i].size_bytes),
-        lambda i: (-busiest[i], requests[i].first - requests[i].last),
-        lambda i: (requests[i].first, -requests[i].size_bytes),
-        lambda i: (-requests[i].last, -requests[i].size_bytes),
+        lambda i: (-busiest[i], -found[i].size_bytes),
+        lambda i: (-found[i].size_bytes, found[i].first),
+        lambda i: (-found[i].size_bytes * (found[i].last - found[i].first + 1),),
+        lambda i: (found[i].first - found[i].last, -found[i].size_bytes),
+        lambda i: (-busiest[i], found[i].first - found[i].last),
+        lambda i: (found[i].first, -found[i].size_bytes),
+        lambda i: (-found[i].last, -found[i].size_bytes),
     )
     for key in keys:
-        yield sorted(range(len(requests)), key=key)
+        yield sorted(range(len(found)), key=key)
 
 
-def _neighbours(requests: Sequence[Request]) -> list[list[int]]:
-    """For each buffer the others that live with it."""
-    count = range(len(requests))
-    return [[j for j in count if j != i and requests[i].meets(requests[j])] for i in count]
-
-
-def _first_fit(requests: Sequence[Request], order: Sequence[int], neighbours: Sequence[Sequence[int]]) -> Offsets:
-    """Each buffer at the lowest place that is free while it lives."""
-    offsets = [-1] * len(requests)
-    for index in order:
-        size, candidate = requests[index].size_bytes, 0
-        taken = sorted((offsets[j], offsets[j] + requests[j].size_bytes) for j in neighbours[index] if offsets[j] >= 0)
-        for start, end in taken:
-            if start - candidate >= size:
-                break
-            candidate = max(candidate, end)
-        offsets[index] = candidate
-    return tuple(offsets)
-
-
-def _climb(
-    requests: Sequence[Request],
-    neighbours: Sequence[Sequence[int]],
-    order: list[int],
-    best: Offsets,
-    bound: int,
-    steps: int,
-) -> Offsets:
-    """Move a buffer that stands highest, or one that lives with it, forward in the order; keep what is no worse."""
-    random = Random(0)
-    best_head = current = head_bytes(requests, best)
-    offsets = _first_fit(requests, order, neighbours)
-    current = head_bytes(requests, offsets)
+def _climb(packing: Packing, order: list[int], best: tuple[int, ...], bound: int, steps: int) -> tuple[int, ...]:
+    """Move the block that stands highest, or one that lives with it, forward in the order; keep what is no worse."""
+    random, current_order = Random(0), order
+    starts, best_head = best, packing.head(best)
+    current = best_head
     for _ in range(steps):
         if best_head <= bound:
             break
-        highest = max(range(len(requests)), key=lambda i: offsets[i] + requests[i].size_bytes)
-        moved = random.choice([highest, *neighbours[highest]])
-        trial = [index for index in order if index != moved]
-        trial.insert(random.randrange(order.index(moved) + 1), moved)
-        found = _first_fit(requests, trial, neighbours)
-        head = head_bytes(requests, found)
+        highest = packing.highest(starts)
+        moved = random.choice([highest, *packing.neighbours(highest)])
+        trial = [index for index in current_order if index != moved]
+        trial.insert(random.randrange(current_order.index(moved) + 1), moved)
+        found = packing.first_fit(trial)
+        head = packing.head(found)
         if head <= current:
-            order, offsets, current = trial, found, head
+            current_order, starts, current = trial, found, head
         if head < best_head:
             best, best_head = found, head
     return best

@@ -9,8 +9,8 @@ def stacked(requests: Sequence[Request], capacity: int, nodes: int) -> tuple[int
     """Offsets that stay inside `capacity`; None where there are none, or none was found in so many `nodes`.
 
     A solution can always be pushed down until every buffer rests on the floor or on one that lives with it, and written
-    down by rising offset. So it is enough to place buffers in that order, each on what lies below it (the canonical form
-    of MiniMalloc, Moffitt, ASPLOS 2023).
+    down by rising offset. So it is enough to place buffers in that order, each on what lies below it (the canonical
+    form of MiniMalloc, Moffitt, ASPLOS 2023).
     """
     search = _Search(requests, capacity, nodes)
     return tuple(search.offsets) if search.place(0, len(requests)) else None
