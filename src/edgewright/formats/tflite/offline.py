@@ -6,14 +6,13 @@ and the offset of each, -1 for one that the runtime places itself.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from edgewright.errors import UnsupportedModelError
-from edgewright.files import write_atomically
 from edgewright.formats.tflite.load import parse, read_bytes
-from edgewright.formats.tflite.schema import IDENTIFIER, Struct, flatbuffers, schema
+from edgewright.formats.tflite.save import packed, save
+from edgewright.formats.tflite.schema import Struct, schema
 from edgewright.formats.tflite.tensors import Tensors, text
 
 _NAME = b"OfflineMemoryAllocation"
@@ -48,7 +47,8 @@ def write_offsets(path: Path, target: Path, offsets: Mapping[str, int]) -> None:
     Raises UnsupportedModelError for a model of several subgraphs, whose tensors the runtime counts together, and
     ModelError.
     """
-    model = parse(read_bytes(path), str(path))
+    data = read_bytes(path)
+    model = parse(data, str(path))
     if len(model.subgraphs) != 1:
         raise UnsupportedModelError(f"{path}: offsets can't be planned for {len(model.subgraphs)} subgraphs")
     names = Tensors(model, model.subgraphs[0], str(path)).names
@@ -60,22 +60,8 @@ def write_offsets(path: Path, target: Path, offsets: Mapping[str, int]) -> None:
         model.buffers.append(schema.BufferT())
         model.metadata = [*(model.metadata or ()), entry]
     model.buffers[entry.buffer].data = np.frombuffer(np.array(numbers, np.int32).tobytes(), np.uint8)
-    write_atomically(target, packed(model))
+    save(packed(model, data, str(path)), target, None)
 
 
 def _entry(model: Struct) -> Struct | None:
     return next((entry for entry in model.metadata or () if text(entry.name) == _NAME.decode()), None)
-
-
-class _Aligned(flatbuffers.Builder):  # type: ignore[misc]
-    """A builder that puts vectors of bytes on multiples of 16, as the schema asks for the data of buffers."""
-
-    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> Any:  # noqa: N802, N803
-        return super().StartVector(elemSize, numElems, 16 if elemSize == 1 else alignment)
-
-
-def packed(model: Struct) -> bytes:
-    """The bytes of a model."""
-    builder = _Aligned(1 << 20)
-    builder.Finish(model.Pack(builder), IDENTIFIER)
-    return bytes(builder.Output())
