@@ -5,18 +5,24 @@ from pathlib import Path
 from typing import Protocol
 
 from edgewright.graph.edits import Edit
-from edgewright.graph.types import Graph, Shape
+from edgewright.graph.padding import Padding
+from edgewright.graph.types import Graph, Op, Shape
 
 
 class Format(Protocol):
     """A file format of models: reads a file into a Graph, and applies edits to the file.
 
-    The law: read(apply(file, edits)) == graph.edits.apply(read(file), edits).
+    The law: read(apply(file, edits)) == graph.edits.apply(read(file), edits); for formats that name no ops, with every
+    op named after its first output on both sides.
     """
 
     @property
     def name(self) -> str:
         """How the format is called: `onnx`."""
+
+    @property
+    def keeps_order(self) -> bool:
+        """Whether runtimes run the ops in the order of the file, so that no slice need wait for a tensor."""
 
     def read(self, path: Path, shapes: Mapping[str, Shape] | None = None) -> Graph:
         """The network in the file; `shapes` gives inputs with dynamic dimensions their shape.
@@ -30,3 +36,6 @@ class Format(Protocol):
         Inputs whose shape is given are fixed to it. Raises ModelError, with nothing written, for a script that does not
         fit, an op that can't be changed so, and an output that can't be written or is the file itself.
         """
+
+    def expresses(self, op: Op, space: Shape, padding: Padding) -> bool:
+        """Whether a clone of an op can have this padding for an input of these spatial sizes (see `graph.padding`)."""

@@ -191,6 +191,8 @@ Maps = tuple[tuple[AxisMap, ...] | None, ...] | None
 
 def _windowed(op: Op, graph: Graph) -> Maps:
     window = op.window
+    if op.variant == "dynamic":  # its scale follows from all of its input
+        return None
     if window is None or any(max(pair) >= extent for pair, extent in zip(window.padding, window.extent, strict=True)):
         return None
     sizes = full_region(graph.tensors[op.inputs[0]]).shape

@@ -7,7 +7,8 @@ from edgewright.formats.onnx.apply import apply, edited
 from edgewright.formats.onnx.load import load, named
 from edgewright.formats.onnx.read import read
 from edgewright.graph.edits import Edit
-from edgewright.graph.types import Graph, Shape
+from edgewright.graph.padding import Padding, any_padding
+from edgewright.graph.types import Graph, Op, Shape
 
 __all__ = ["OnnxFormat", "apply", "edited", "load", "named", "read"]
 
@@ -16,9 +17,13 @@ class OnnxFormat:
     """ONNX files, operator sets 7 and newer, and what ONNX Runtime saves of its optimized models."""
 
     name = "onnx"
+    keeps_order = False
 
     def read(self, path: Path, shapes: Mapping[str, Shape] | None = None) -> Graph:
         return read(path, shapes)
 
     def apply(self, path: Path, edits: Sequence[Edit], out: Path, shapes: Mapping[str, Shape] | None = None) -> None:
         apply(path, edits, out, shapes)
+
+    def expresses(self, op: Op, space: Shape, padding: Padding) -> bool:
+        return any_padding(op, space, padding)

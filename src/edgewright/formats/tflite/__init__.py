@@ -1,18 +1,28 @@
 """The TFLite format: flatbuffer to Graph, and edits applied to the flatbuffer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from edgewright.formats.tflite.apply import apply, edited
 from edgewright.formats.tflite.read import read
-from edgewright.graph.types import Graph, Shape
+from edgewright.graph.edits import Edit
+from edgewright.graph.padding import Padding, same_or_valid
+from edgewright.graph.types import Graph, Op, Shape
 
-__all__ = ["TfliteFormat", "read"]
+__all__ = ["TfliteFormat", "apply", "edited", "read"]
 
 
 class TfliteFormat:
     """TFLite files: float and integer networks, the first subgraph of each."""
 
     name = "tflite"
+    keeps_order = True
 
     def read(self, path: Path, shapes: Mapping[str, Shape] | None = None) -> Graph:
         return read(path, shapes)
+
+    def apply(self, path: Path, edits: Sequence[Edit], out: Path, shapes: Mapping[str, Shape] | None = None) -> None:
+        apply(path, edits, out, shapes)
+
+    def expresses(self, op: Op, space: Shape, padding: Padding) -> bool:
+        return same_or_valid(op, space, padding)

@@ -15,6 +15,7 @@ KEEPS_QUANTIZATION = frozenset(
 """Kinds that do not compute: their quantization is that of the ops around them."""
 
 _QUANTIZED = frozenset({"int8", "uint8", "int16"})
+_NARROW = frozenset({"int8", "uint8", "int4", "int2"})
 _BOUNDS = {"RELU6": (0.0, 6.0), "RELU_N1_TO_1": (-1.0, 1.0), "RELU_0_TO_1": (0.0, 1.0)}
 
 
@@ -81,7 +82,13 @@ def groups_of(operator: Operator) -> int:
 
 
 def _conv(operator: Operator) -> dict[str, Any]:
-    return {"groups": groups_of(operator), "fused": operator.fused}
+    return {"groups": groups_of(operator), "fused": operator.fused} | _dynamic(operator)
+
+
+def _dynamic(operator: Operator) -> dict[str, Any]:
+    """The variant of floats by integer weights: the input is quantized as it comes."""
+    data, weight = operator.tensors.dtype(operator.inputs[0]), operator.tensors.neutral(operator.inputs[1]).dtype
+    return {"variant": "dynamic"} if data == "float32" and weight in _NARROW else {}
 
 
 def _transposed_conv(operator: Operator) -> dict[str, Any]:
@@ -97,8 +104,7 @@ def _product(operator: Operator) -> dict[str, Any]:
         found |= {"transpose_a": bool(operator.option("adjX")), "transpose_b": bool(operator.option("adjY"))}
     elif int(operator.option("weightsFormat")):
         raise ValueError("shuffled weights")
-    data, weight = operator.tensors.dtype(operator.inputs[0]), operator.tensors.dtype(operator.inputs[1])
-    return found | ({"variant": "dynamic"} if data == "float32" and weight in {"int8", "int4"} else {})
+    return found | _dynamic(operator)
 
 
 def _pool(operator: Operator) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The tensors of one subgraph by index: names, shapes, element types, and values of those that are constant."""
 
+from collections import Counter
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -23,7 +24,7 @@ class Tensors:
         self.source = source
         self.stored: list[Struct] = subgraph.tensors or []
         self.buffers: list[Struct] = model.buffers or []
-        self.names = unique([text(tensor.name) or "tensor" for tensor in self.stored])
+        self.names = unique([text(tensor.name) for tensor in self.stored])
         self.folded: set[int] = set()
         self.stored_as: dict[int, str] = {}
         made = {int(i) for operator in subgraph.operators or () for i in indices(operator.outputs)}
@@ -74,7 +75,8 @@ class Tensors:
     def neutral(self, index: int) -> Tensor:
         """The tensor without its axes; a weight that DEQUANTIZE makes has the element type that it is stored in."""
         dtype = self.stored_as.get(index, self.dtype(index))
-        return Tensor(self.names[index], self.shape(index), dtype, "", self.is_constant(index))
+        is_variable = bool(self.stored[index].isVariable)
+        return Tensor(self.names[index], self.shape(index), dtype, "", self.is_constant(index), is_variable)
 
 
 def indices(vector: Any) -> Any:
@@ -92,16 +94,17 @@ def text(name: bytes | str | None) -> str:
     return name.decode("utf-8", "backslashreplace") if isinstance(name, bytes) else name or ""
 
 
-def unique(names: list[str]) -> list[str]:
-    """The names, with a number behind those that came before."""
-    found: list[str] = []
-    taken: set[str] = set(names)
+def unique(names: list[str], unnamed: str = "tensor") -> list[str]:
+    """The names, with a number behind those that came before; nothing is called `unnamed`, and numbered likewise."""
+    taken = set(names)
     seen: set[str] = set()
-    for base in names:
-        name, count = base, 1
-        while name in seen or (count > 1 and name in taken):
-            count += 1
-            name = f"{base}-{count}"
+    counts: Counter[str] = Counter()
+    found: list[str] = []
+    for given in names:
+        base = name = given or unnamed
+        while name in seen or (name in taken and name != given):
+            counts[base] += 1
+            name = f"{base}-{counts[base] + 1}"
         seen.add(name)
         found.append(name)
     return found
