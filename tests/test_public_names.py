@@ -13,6 +13,7 @@ def test_public_names() -> None:
         "DeviceSummary",
         "EdgewrightError",
         "Evaluation",
+        "align",
         "bench",
         "devices",
         "draw_frontier",

@@ -6,6 +6,7 @@ ew.profile(["model.onnx"])        # measure this machine, learn its execution-ti
 ew.explain("model.onnx")          # where the time goes, layer by layer
 ew.memory("model.onnx")           # peak memory, and who holds it
 ew.tile("model.onnx", "small.onnx", memory="16MB")
+ew.align("model.onnx", "fast.onnx")  # wider layers where wider is faster, outputs unchanged
 """
 
 import edgewright.memory  # first: submodules must not hide functions of the same names
@@ -22,6 +23,7 @@ from edgewright.api import (
     profile,
     write_page,
 )
+from edgewright.api_align import align
 from edgewright.api_memory import draw_frontier, frontier, memory, tile
 from edgewright.errors import EdgewrightError
 from edgewright.runtimes.lean import lean_session
@@ -30,6 +32,7 @@ __all__ = [
     "DeviceSummary",
     "EdgewrightError",
     "Evaluation",
+    "align",
     "bench",
     "devices",
     "draw_frontier",

@@ -61,7 +61,7 @@ def _proof(view: AlignView, proof: AlignProofView) -> list[RenderableType]:
     speed_up = _speed_up(proof.ratio, proof.low, proof.high)
     made.add_row("aligned", format_seconds(proof.after_s), *speed_up, after, format_bytes(view.weights_after_bytes))
     same = "bit for bit the same" if proof.max_relative == 0 else f"the same to {proof.max_relative:.0e} of the largest"
-    return [made, Text(f"outputs are {same}; {view.trials} plans were measured on {proof.processor}")]
+    return [made, Text(f"outputs are {same}; {len(view.trials)} plans were measured on {proof.processor}")]
 
 
 def _bytes(size: int | None) -> str:

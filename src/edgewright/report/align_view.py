@@ -33,6 +33,18 @@ class ChangeView:
 
 
 @dataclass(frozen=True)
+class TrialView:
+    """A plan that was measured against another one: times in relation to it, predicted and measured, with the interval;
+    `changed` is how many groups differ."""
+
+    changed: int
+    predicted: float
+    measured: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class AlignProofView:
     """Both files side by side, by `bench`: `ratio` is the new time over the old one, with its confidence interval."""
 
@@ -57,7 +69,7 @@ class AlignProofView:
 class AlignView:
     """What `align` found; `out` is None, and nothing was written, where nothing proved to be faster.
 
-    `groups` is how many channel groups the network has, `trials` how many plans were measured.
+    `groups` is how many channel groups the network has, `trials` all that was measured on the way.
     """
 
     model: str
@@ -65,7 +77,7 @@ class AlignView:
     device: str
     max_growth: float
     groups: int
-    trials: int
+    trials: tuple[TrialView, ...]
     changes: tuple[ChangeView, ...]
     rivals: tuple[RivalView, ...]
     weights_growth: float

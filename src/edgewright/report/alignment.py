@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edgewright.graph.types import ITEM_BITS
-from edgewright.report.align_view import AlignProofView, AlignView, ChangeView, RivalView
+from edgewright.report.align_view import AlignProofView, AlignView, ChangeView, RivalView, TrialView
 from edgewright.widths.places import Widths
 from edgewright.widths.prove import Proven, Trial
 from edgewright.widths.task import Task
@@ -35,11 +35,17 @@ def align_view(outcome: Outcome) -> AlignView:
     trials = outcome.proven.trials if outcome.proven is not None else ()
     return AlignView(
         outcome.model, outcome.out, outcome.device, task.max_growth, len(task.places.groups),
-        len({trial.widths for trial in trials}), _changes(task, after, trials), _rivals(outcome, trials),
+        tuple(_trial(task, trial) for trial in trials), _changes(task, after, trials), _rivals(outcome, trials),
         task.plan(after).weights_growth, _weights_bytes(task, before), _weights_bytes(task, after),
         task.predicted_s(before), task.predicted_s(after),
         _proof(outcome.report) if outcome.report is not None else None,
     )  # fmt: skip
+
+
+def _trial(task: Task, trial: Trial) -> TrialView:
+    changed = sum(a != b for a, b in zip(trial.widths, trial.against, strict=True))
+    predicted = task.predicted_s(trial.widths) / task.predicted_s(trial.against)
+    return TrialView(changed, predicted, trial.ratio.value, trial.ratio.low, trial.ratio.high)
 
 
 def _rivals(outcome: Outcome, trials: tuple[Trial, ...]) -> tuple[RivalView, ...]:

@@ -1,0 +1,178 @@
+"""Alignment: how much faster networks with odd widths become, against rounding all widths up to a constant.
+
+    python -m benchmarks.alignment --results FILE [--networks NAMES] [--models FOLDER] [--runtime onnxruntime]
+                                   [--device NAME] [--budget SECONDS]
+
+Every network is aligned, and then runs beside itself as it was and as it is with all widths up to multiples of 4, 8 and
+16 (as often as all of it takes, in turns, in fresh processes). Results are added to the file, a line each, and the
+tables of all that is in it are printed; with `--networks=` nothing is run. With --models the ONNX files of that folder
+are networks too.
+"""
+
+import argparse
+import json
+import math
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import onnx
+from benchmarks.width_networks import networks
+from scipy.stats import spearmanr
+
+import edgewright as ew
+from edgewright.errors import ShapeError
+from edgewright.formats import open as open_format
+from edgewright.graph.channel_groups import find_groups
+from edgewright.profiling.bench import BenchReport, BenchSetup
+from edgewright.profiling.bench import bench as compare_models
+from edgewright.profiling.local import core, start
+from edgewright.report.align_view import AlignView
+from edgewright.widths.candidates import ROUNDINGS, rounded
+from edgewright.widths.places import Places
+from edgewright.widths.plan import plan_of
+
+OPEN_SIDES = 192
+"""Sides of inputs that a file leaves open."""
+REAL = "real"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--networks")
+    parser.add_argument("--models", type=Path)
+    parser.add_argument("--runtime", default="onnxruntime")
+    parser.add_argument("--device")
+    parser.add_argument("--budget", type=float, default=60.0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        for name, kind, path in chosen(options, Path(folder)):
+            found = measured(name, kind, path, Path(folder), options)
+            with options.results.open("a") as file:
+                file.write(json.dumps(found) + "\n")
+    lines = options.results.read_text().splitlines()
+    results = {found["network"]: found for found in map(json.loads, lines)}
+    print(tables(list(results.values())))
+
+
+def chosen(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, Path]]:
+    """Networks by name, their kind and their file."""
+    wanted = None if options.networks is None else options.networks.split(",")
+    for name, model in networks().items():
+        if wanted is None or name in wanted:
+            onnx.save(model, folder / f"{name}.onnx")
+            yield name, name.rpartition("_")[0], folder / f"{name}.onnx"
+    for path in sorted(options.models.rglob("*.onnx")) if options.models else ():
+        if wanted is None or path.stem in wanted:
+            yield (path.parent.name if path.stem == "model" else path.stem), REAL, path
+
+
+def measured(name: str, kind: str, path: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """One network aligned, and all of its rivals side by side."""
+    shapes = open_shapes(path)
+    aligned = folder / f"{name}_aligned.onnx"
+    aligned.unlink(missing_ok=True)
+    view = ew.align(path, aligned, device=options.device, budget_s=options.budget, input_shapes=shapes)
+    files = {"aligned": aligned} if view.out else {}
+    files |= constants(path, folder, shapes)
+    report = side_by_side([path, *files.values()], shapes, options.runtime)
+    ratios = dict(zip(files, report.results[1:], strict=True))
+    return {
+        "network": name, "kind": kind, "before_s": report.results[0].median_s, "failures": report.failures,
+        "ratios": {key: [r.ratio.value, r.ratio.low, r.ratio.high] for key, r in ratios.items() if r.ratio},
+        "growth": view.weights_growth, "groups": view.groups,
+        "max_relative": view.proof.max_relative if view.proof else 0.0,
+        "trials": [[trial.predicted, trial.measured, trial.changed] for trial in view.trials],
+        "rivals": rivals(view), "processor": report.processor, "version": report.runtime_version,
+    }  # fmt: skip
+
+
+def rivals(view: AlignView) -> dict[str, list[float | None]]:
+    return {rival.name: [rival.predicted, rival.measured] for rival in view.rivals}
+
+
+def open_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes for what a file leaves open: one image of that side, or one second of sound."""
+    form = open_format(path)
+    try:
+        form.read(path)
+    except ShapeError:
+        inputs = onnx.load(path, load_external_data=False).graph.input
+        return {value.name: tuple(sides(value)) for value in inputs}
+    return {}
+
+
+def sides(value: onnx.ValueInfoProto) -> Iterator[int]:
+    dims = value.type.tensor_type.shape.dim
+    for axis, dim in enumerate(dims):
+        free = OPEN_SIDES if len(dims) == 4 else 16_000
+        yield dim.dim_value or (1 if axis == 0 else free)
+
+
+def constants(path: Path, folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Path]:
+    """The network with all widths rounded up, whatever it then weighs."""
+    form = open_format(path)
+    graph = form.read(path, shapes)
+    places = Places(graph, find_groups(graph))
+    found = {}
+    for block in ROUNDINGS:
+        plan = plan_of(places, rounded(places.groups, block), {})
+        if plan.changes:
+            found[f"up to {block}"] = folder / f"{path.stem}_{block}.onnx"
+            form.apply(path, plan.edits, found[f"up to {block}"], shapes)
+    return found
+
+
+def side_by_side(files: Sequence[Path], shapes: Mapping[str, tuple[int, ...]], runtime: str) -> BenchReport:
+    setup = BenchSetup(runtime=runtime, cpu=core(1), shapes=shapes, budget_s=2.0)
+    return compare_models(lambda: start(runtime), files, setup, True)
+
+
+def tables(results: Sequence[Mapping[str, Any]]) -> str:
+    """Speed-ups of each network, their means by kind, and how well single changes were predicted."""
+    kinds = list(dict.fromkeys(found["kind"] for found in results))
+    names = ["aligned", *(f"up to {block}" for block in ROUNDINGS)]
+    lines = [
+        "| network | as it was | aligned | 95 % between | weights | up to 4 | up to 8 | up to 16 | of the best |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(row(found, names) for found in results),
+        "",
+        "| geometric mean | networks | aligned | up to 4 | up to 8 | up to 16 | rank correlation |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    odd = [found for found in results if found["kind"] != REAL]
+    lines += [mean_row(kind, [found for found in results if found["kind"] == kind], names) for kind in kinds]
+    return "\n".join([*lines, mean_row("all with odd widths", odd, names)] if odd else lines)
+
+
+def row(found: Mapping[str, Any], names: Sequence[str]) -> str:
+    gains = [speed_up(found, name) for name in names]
+    low, high = found["ratios"].get("aligned", [1, 1, 1])[1:]
+    between = f"{1 / high:.2f} to {1 / low:.2f}" if "aligned" in found["ratios"] else "left as it is"
+    share = gains[0] / max(1.0, *gains[1:])
+    shown = " | ".join(f"{gain:.2f}" for gain in gains[1:])
+    before = f"{1e3 * found['before_s']:.2f} ms"
+    return (
+        f"| {found['network']} | {before} | {gains[0]:.2f} | {between} | {found['growth']:.2f} x "
+        f"| {shown} | {share:.3f} |"
+    )
+
+
+def mean_row(kind: str, results: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    means = " | ".join(
+        f"{math.exp(sum(math.log(speed_up(found, name)) for found in results) / len(results)):.3f}" for name in names
+    )
+    trials = [trial for found in results for trial in found["trials"]]
+    correlation = f"{spearmanr(*list(zip(*trials, strict=True))[:2])[0]:.2f} ({len(trials)})" if len(trials) > 2 else ""
+    return f"| {kind} | {len(results)} | {means} | {correlation} |"
+
+
+def speed_up(found: Mapping[str, Any], name: str) -> float:
+    """Time as it was over time now; 1 for what changes nothing."""
+    return 1 / float(found["ratios"].get(name, [1.0])[0])
+
+
+if __name__ == "__main__":
+    main()
