@@ -21,7 +21,7 @@ def find_groups(graph: Graph) -> tuple[ChannelGroup, ...]:
     found = []
     touching = _touching(graph)
     for width, members in fitted(graph, classes):
-        filled = tuple(replace(member, fill=classes.ties.fills.get(member.tensor, 0.0)) for member in members)
+        filled = tuple(replace(member, fill=_fill(member.tensor, classes)) for member in members)
         places = sorted({place for member in filled for place in touching.get(member.tensor, ())})
         growable = Tracer(graph, filled).is_safe(tuple(graph.ops[place] for place in places))
         found.append(ChannelGroup(_name(graph, width, filled), width, filled, growable))
@@ -44,6 +44,10 @@ def why_fixed(graph: Graph) -> Mapping[tuple[str, int], str]:
             label = int(classes.labels[place.start + min(left)])
             found[place.tensor, place.axis] = classes.reasons.get(label, _MIXED)
     return found
+
+
+def _fill(name: str, classes: Classes) -> float:
+    return classes.ties.fills.get(name, 0.0) if classes.ties.is_constant(name) else 0.0
 
 
 _MIXED = "its channels go together in no even order"

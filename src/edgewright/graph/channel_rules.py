@@ -44,6 +44,8 @@ def understood_axes(op: Op, ties: Ties) -> frozenset[tuple[str, int]]:
 
 def _elementwise(op: Op, ties: Ties) -> None:
     broadcast(tuple(filter(None, op.operands)), op.outputs[0], ties, op)
+    if op.variant in {"div", "mod", "floor_div"}:
+        ties.fill(op.operands[1], 1.0)
 
 
 def _same(op: Op, ties: Ties) -> None:

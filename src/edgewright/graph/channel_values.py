@@ -36,7 +36,7 @@ _FINITE_OF_ANY = frozenset(
 )  # fmt: skip
 _FINITE_OF_ZERO = frozenset({"acos"})
 _ONLY_OF_ZERO = frozenset({"sqrt", "asin", "atanh"})
-_DIVISIONS = frozenset({"div", "mod", "floor_div", "floor_mod"})
+_DIVISIONS = frozenset({"div", "mod", "floor_div"})
 _SUMS = frozenset({"add", "sub", "min", "max", "minimum", "maximum", "mean", "where", "prelu", "squared_difference"})
 _TRUTHS = frozenset(
     {"and", "or", "xor", "equal", "not_equal", "greater", "less", "greater_or_equal", "less_or_equal", "greater_equal",
@@ -111,7 +111,7 @@ def _binary(op: Op, new: Tracer) -> Value:
     if op.variant in _DIVISIONS:
         divisor = op.operands[1]
         safe = not new.holds(divisor) or new.graph.tensors[divisor].is_constant
-        return values[0] if safe and len(values) == 2 else _UNSAFE
+        return values[0] if safe else _UNSAFE
     if op.variant == "where":
         return max(values[1:])
     if op.variant in _SUMS:

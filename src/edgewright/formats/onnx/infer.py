@@ -20,6 +20,8 @@ from edgewright.graph.types import Shape
 
 _MOST_FLOATS = 64
 """Floats that steer a shape (the scales of Resize) come in at most so many."""
+_LIKE_INPUT = {"GroupNormalization"}
+"""Ops whose output is like their input, which ONNX's inference does not say."""
 
 
 def infer(
@@ -38,6 +40,8 @@ def infer(
     declared = {value.name: value.type for value in (*model.graph.value_info, *model.graph.output)}
     for node in nodes:
         found = own_types(node, values, model.opset_import) or _standard_types(node, values, model)
+        if not found and node.op_type in _LIKE_INPUT and node.input[0] in values.types:
+            found = {node.output[0]: values.types[node.input[0]]}
         for name in filter(None, node.output):
             values.types[name] = _best(name, found.get(name), declared.get(name), known)
         fold(node, values, model)
