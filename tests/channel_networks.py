@@ -141,7 +141,7 @@ def lstm() -> ModelProto:
 
 
 def transformer() -> ModelProto:
-    """A block of Vaswani et al., arXiv 1706.03762: 3 heads of 2, queries, keys and values of one product; a wide layer."""
+    """A block of Vaswani et al., arXiv 1706.03762: 3 heads of 2 channels, and a wide layer."""
     net = Builder(x=(1, 5, 4))
     x = net.linear("embed", "x", 6, 4)
     a = net.op("LayerNormalization", "norm1", x, net.positive("n1.scale", 6), net.positive("n1.bias", 6))

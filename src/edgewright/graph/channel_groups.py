@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from edgewright.graph.channel_classes import classes_of
+from edgewright.graph.channel_classes import Classes, classes_of
 from edgewright.graph.channel_fit import fitted, places_of
 from edgewright.graph.channel_values import Tracer
 from edgewright.graph.channels import ChannelGroup, Member
