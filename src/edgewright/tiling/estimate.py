@@ -56,6 +56,10 @@ class Ranges:
     def sizes(self) -> Ints:
         return self.high - self.low
 
+    def same(self, other: "Ranges") -> Bools:
+        equal: Bools = (self.low == other.low) & (self.high == other.high)
+        return equal
+
     def hull(self, other: "Ranges") -> "Ranges":
         return Ranges(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
 

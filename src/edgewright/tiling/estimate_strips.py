@@ -123,7 +123,8 @@ class _Sweep:
         late = {name: indices for name, indices in outside.items() if indices != [index]}
         first = self.bytes_at(index, outside.keys(), late.keys()) + self.pieces
         peak = self.peak_with_late_cuts(index, outside, late, first) if late else np.maximum(before, first)
-        return self.candidates(index, peak, moment.pending + self.cuts(index), not late)
+        reading = moment.pending + self.cuts(index), first + self.kept
+        return self.candidates(index, peak, outside, None if late else reading)
 
     def bytes_at(self, index: int, outside: Collection[str] = (), spared: Collection[str] = ()) -> Ints:
         """Bytes while an op runs, less all that is kept and less the results that later ops had made.
@@ -289,20 +290,31 @@ class _Sweep:
             self.tensors[feature.name] = _Tensor(new * size, kept * size, shifted(kept) * size, keeps_new)
         return self.tensors[feature.name]
 
-    def candidates(self, start: int, peak: Ints, cuts: Ints, cut_first: bool) -> Candidates:
-        """Candidates that begin at `start`; the last strip counts by itself where everything is `cut_first`."""
+    def candidates(
+        self, start: int, peak: Ints, outside: dict[str, list[int]], reading: tuple[Ints, Ints] | None
+    ) -> Candidates:
+        """Candidates that begin at `start`; strips count by themselves once nothing is read from outside any more.
+
+        `reading` has the bytes while the first op cuts what it reads, and while it runs, where no other op reads from
+        outside: then the last strip that does counts in part.
+        """
         before = np.cumsum(self.pieces, axis=1) - self.pieces
-        peaks = before + peak + self.kept
-        lasts = np.arange(len(self.grids)), np.array(self.rows.counts) - 1
-        last: Ints = peaks[lasts]
-        if cut_first:
+        strips = np.arange(self.rows.shape[1])
+        peaks = np.where(strips < np.array(self.rows.counts)[:, None], before + peak + self.kept, 0)
+        reads = [read for indices in outside.values() for index in indices for read in self.rows.reads[index]]
+        active = np.logical_or.reduce([read.active for read in reads if read.name in outside])
+        final = strips[-1] - np.argmax(active[:, ::-1], axis=1)[:, None]
+        last: Ints = np.where(strips >= final, peaks, 0).max(axis=1)
+        if reading is not None:
+            cutting, running = reading
             whole = [read.high - read.low == self.outline.features[read.name].rows for read in self.rows.reads[start]]
-            peaks[lasts] = np.where(np.logical_or.reduce(whole), peaks, before + cuts)[lasts]
-        peaks = np.where(np.arange(peaks.shape[1]) < np.array(self.rows.counts)[:, None], peaks, 0)
+            ended = before + np.where(np.logical_or.reduce(whole), running, cutting)
+            peaks = np.where(strips == final, ended, peaks)
         joined_s = self.rates.copy_s(self.output_bytes) + self.rates.op_s
         return Candidates(
-            start, self.rows.end, "carry", self.grids, peaks.max(axis=1), last, self.costs.total_s(joined_s),
-            np.rint(self.costs.macs).astype(np.int64), self.valid, self.output_bytes, self.largest,
+            start, self.rows.end, "carry", self.grids, np.where(strips <= final, peaks, 0).max(axis=1), last,
+            self.costs.total_s(joined_s), np.rint(self.costs.macs).astype(np.int64), self.valid, self.output_bytes,
+            self.largest,
         )  # fmt: skip
 
     def peak_with_late_cuts(

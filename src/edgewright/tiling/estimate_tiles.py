@@ -76,8 +76,11 @@ class _Sweep:
         self.whole: dict[str, tuple[Ranges, Ranges]] = {}
         """What is made of a tensor, where an op makes more than is needed."""
         self.read: dict[int, list[tuple[str, Ranges, Ranges]]] = {}
+        self.readings: dict[str, list[tuple[int, Ranges, Ranges]]] = {}
         nothing = np.zeros(len(self.option), np.int64)
         self.live, self.peak, self.made, self.pieces = nothing, nothing, nothing, nothing
+        self.results, self.ending = nothing, nothing
+        """Results of a tile as ops make them, and together with what is cut out of them when the tile ends."""
         self.behind = nothing
         """The peak of the ops behind the one that was taken in last."""
         self.alive: dict[str, Ints] = {}
@@ -107,6 +110,7 @@ class _Sweep:
         for name, row_map, column_map in step.reads:
             part = pulled_back(rows, row_map, feature.rows), pulled_back(columns, column_map, feature.columns)
             self.read[index].append((name, *part))
+            self.readings.setdefault(name, []).append((index, *part))
             self.need(name, *part)
         if step.block > 1:
             _, *made = self.read[index][0]
@@ -139,20 +143,40 @@ class _Sweep:
         step, features = self.outline.steps[index], self.outline.features
         makes = [features[name] for name in step.makes]
         sizes = {feature.name: self.bytes(feature, *self.needed[feature.name]) for feature in makes}
-        now = self.live.copy()
+        now = self.live + self.waiting_cuts(index)
         for feature in makes:
-            whole = self.held(feature)
-            if feature.leaves(self.end):  # what is too much is cut off
-                now += np.where(whole > sizes[feature.name], whole, 0)
-            elif feature.name not in self.alive:
-                now += whole
+            if not feature.leaves(self.end) and feature.name not in self.alive:
+                now += self.held(feature)
         temporary = self.take_inputs(index, now)
         if step.in_place and temporary is not None:
             now -= np.minimum(temporary, sizes[step.makes[0]])
-        self.moments[index] = now - self.pieces
+        self.moments[index] = now - self.results
         self.behind = self.peak
         self.peak = np.maximum(self.peak, now)
         self.finish(index, makes, sizes)
+
+    def waiting_cuts(self, index: int) -> Ints:
+        """Bytes of cuts that were made before an op and are read again behind it, but not by it."""
+        total: Ints = np.zeros_like(self.live)
+        for name, reads in self.readings.items():
+            if len(reads) < 3:  # of two different ones none is read again
+                continue
+            feature = self.outline.features[name]
+            earlier = [read[1:] for read in reads if read[0] < index]
+            now = [read[1:] for read in reads if read[0] == index]
+            later = [read[1:] for read in reads if read[0] > index]
+            for number, part in enumerate(earlier if later else ()):
+                again = self.is_one_of(part, later) & ~self.is_one_of(part, earlier[:number] + now)
+                size = self.bytes(feature, *part)
+                total = total + np.where(again & (size < self.held(feature)), size, 0)
+        return total
+
+    def is_one_of(self, part: tuple[Ranges, Ranges], others: Sequence[tuple[Ranges, Ranges]]) -> Bools:
+        """Where the same rows and columns of a tensor are among others."""
+        found: Bools = np.zeros(len(self.option), np.bool_)
+        for rows, columns in others:
+            found |= part[0].same(rows)[self.row] & part[1].same(columns)[self.column]
+        return found
 
     def take_inputs(self, index: int, now: Ints) -> Ints | None:
         """Add what only this op reads to what lives; a buffer that the op may write its output over, if any."""
@@ -192,8 +216,9 @@ class _Sweep:
             self.costs.made(feature.name)
             self.made = self.made + size
             if feature.leaves(self.end):
-                whole = feature.size_bytes
-                self.peak, self.pieces, self.behind = self.peak + size, self.pieces + size, self.behind + size
+                whole, held = feature.size_bytes, self.held(feature)
+                self.peak, self.results, self.behind = self.peak + held, self.results + held, self.behind + held
+                self.pieces, self.ending = self.pieces + size, self.ending + held + np.where(held > size, size, 0)
                 self.output_bytes, self.largest = self.output_bytes + whole, max(self.largest, whole)
                 self.valid &= self.per_option(self.bytes(feature, *self.parts(feature)) == 0) == 0
             elif feature.name in self.alive:
@@ -223,7 +248,7 @@ class _Sweep:
         pieces = self.pieces[order]
         before = np.cumsum(pieces) - pieces
         before -= np.repeat(before[self.begins], self.tiles)
-        peaks = before + self.peak_from(start, outside)[order]
+        peaks = before + np.maximum(self.peak_from(start, outside), self.ending)[order]
         lasts = self.begins + self.tiles - 1
         last: Ints = peaks[lasts]
         if all(indices == [start] for indices in outside.values()):
@@ -231,9 +256,17 @@ class _Sweep:
             for name, rows, columns in self.read[start]:
                 cut = self.bytes(self.outline.features[name], rows, columns)
                 cuts, whole = cuts + cut, whole | (cut == self.outline.features[name].size_bytes)
-            peaks[lasts] = np.where(whole[order], peaks, before + cuts[order])[lasts]
+            uncut = self.peak_of_last(start, outside)
+            peaks[lasts] = (before + np.where(whole, uncut, cuts)[order])[lasts]
         most: Ints = np.maximum.reduceat(peaks, self.begins)
         return most, last
+
+    def peak_of_last(self, start: int, outside: dict[str, list[int]]) -> Ints:
+        """The most bytes of the last tile, where it does not cut what it reads: that dies with its first op."""
+        if any(self.outline.features[name].leaves(self.end) for name in outside):
+            return self.peak_from(start, outside)
+        whole = self.wholes(start)
+        return np.maximum(np.maximum(self.behind, self.moments[start] + self.results) - whole, self.ending)
 
     def peak_from(self, start: int, outside: dict[str, list[int]]) -> Ints:
         """The most bytes of each tile when the group begins at `start`.
@@ -244,9 +277,9 @@ class _Sweep:
         late = {name for name, indices in outside.items() if indices[0] > start} | leaving
         whole = self.wholes(start)
         if not late:
-            begun: Ints = self.moments[start] + self.pieces - whole
+            begun: Ints = self.moments[start] + self.results - whole
             return np.maximum(self.behind, begun)
-        peak: Ints = self.pieces
+        peak: Ints = self.results
         for index in self.moments:
             moment = self.moments[index] - (whole if index == start else 0)
             for name in late:
@@ -255,7 +288,7 @@ class _Sweep:
                     moment = moment + self.held(self.outline.features[name])
                 elif name not in leaving and index < first:
                     moment = moment - self.alive[name]
-            peak = np.maximum(peak, self.pieces + moment)
+            peak = np.maximum(peak, self.results + moment)
         return peak
 
     def held(self, feature: Feature) -> Ints:
