@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.graph.geometry import tileable
+from edgewright.graph.padding import Expresses, any_padding
 from edgewright.graph.types import Graph, Op
 from edgewright.tiling.lower import lower
 from edgewright.tiling.outline import outline
@@ -34,12 +35,17 @@ def on_integers(op: Op, graph: Graph) -> bool:
 
 @st.composite
 def plans(
-    draw: Draw, graph: Graph, most_groups: int = 2, at_cuts: bool = False, integers_only: bool = False
+    draw: Draw,
+    graph: Graph,
+    most_groups: int = 2,
+    at_cuts: bool = False,
+    integers_only: bool = False,
+    expresses: Expresses = any_padding,
 ) -> TilingPlan:
     """A plan that fits the network, with no groups where none does.
 
     Groups begin and end anywhere, and leave some ops out; `at_cuts` takes runs of ops between cut points only, and
-    `integers_only` only those whose every op is computed on integers.
+    `integers_only` only those whose every op is computed on integers. `expresses` is what the format can pad.
     """
     positions = outline(graph, {}).cuts if at_cuts else range(len(graph.ops) + 1)
     runs = spans(graph, positions, integers_only)
@@ -56,14 +62,14 @@ def plans(
         halo = draw(st.sampled_from(("recompute", "carry")))
         columns = 1 if halo == "carry" else draw(st.integers(1, 3))
         group = FusedGroup(tuple(names), (draw(st.integers(2 if columns == 1 else 1, 5)), columns), halo)
-        if fits(graph, TilingPlan((*groups, group))):
+        if fits(graph, TilingPlan((*groups, group)), expresses):
             groups.append(group)
     return TilingPlan(tuple(groups))
 
 
-def fits(graph: Graph, plan: TilingPlan) -> bool:
+def fits(graph: Graph, plan: TilingPlan, expresses: Expresses = any_padding) -> bool:
     try:
-        lower(graph, plan)
+        lower(graph, plan, expresses=expresses)
     except UnsupportedModelError:
         return False
     return True

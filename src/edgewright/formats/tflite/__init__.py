@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edgewright.formats.tflite.apply import apply, edited
+from edgewright.formats.tflite.int8_io import QuantizedEnd, int8_io
 from edgewright.formats.tflite.read import read
 from edgewright.graph.edits import Edit
 from edgewright.graph.padding import Padding, same_or_valid
 from edgewright.graph.types import Graph, Op, Shape
 
-__all__ = ["TfliteFormat", "apply", "edited", "read"]
+__all__ = ["QuantizedEnd", "TfliteFormat", "apply", "edited", "int8_io", "read"]
 
 
 class TfliteFormat:

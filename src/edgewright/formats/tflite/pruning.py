@@ -18,7 +18,7 @@ class References:
 
     def __init__(self, model: Struct) -> None:
         self.tensors = {index for vector in _vectors(model) for index in indices(vector[0]) if index >= 0}
-        self.tensors |= {entry.tensorIndex for entry in _signature_entries(model)}
+        self.tensors |= {entry.tensorIndex for entry in signature_entries(model)}
         self.codes = {operator.opcodeIndex for graph in model.subgraphs for operator in graph.operators or ()}
         self.buffers = Counter(tensor.buffer for graph in model.subgraphs for tensor in graph.tensors or ())
         self.buffers.update(entry.buffer for entry in model.metadata or ())
@@ -54,7 +54,7 @@ def _drop_tensors(model: Struct, gone: set[int]) -> None:
     for vector, write in list(_vectors(model)):
         if vector is not None:
             write(np.array([places[int(index)] if index >= 0 else -1 for index in vector], np.int32))
-    for entry in _signature_entries(model):
+    for entry in signature_entries(model):
         entry.tensorIndex = places[entry.tensorIndex]
 
 
@@ -78,7 +78,8 @@ def _setter(owner: Struct, name: str) -> Callable[[object], None]:
     return lambda value: setattr(owner, name, value)
 
 
-def _signature_entries(model: Struct) -> Iterator[Struct]:
+def signature_entries(model: Struct) -> Iterator[Struct]:
+    """Inputs and outputs of the first subgraph by the names of a signature."""
     for signature in model.signatureDefs or ():
         if signature.subgraphIndex == 0:
             yield from (*(signature.inputs or ()), *(signature.outputs or ()))
