@@ -104,12 +104,67 @@ def layers(
             run_profiled()
         rounds = limits.pop("rounds", 5)
         share = {**limits, "limit_s": limits.get("limit_s", 1.0) / (2 * rounds)}
-        samples: list[float] = []
-        for _ in range(rounds):
-            samples += sample(run, **share) if run else []
+        samples: list[list[float]] = []
+        calm: list[bool] = []
+        while not enough(calm, rounds):
+            PROBE.wait()
+            samples.append(sample(run, **share) if run else [])
             runs.append(len(sample(run_profiled, **share)))
-        nodes = node_samples(json.loads(Path(profiled.end_profiling()).read_text()), runs)
-    return {"samples_s": samples, "warmup_runs": warmup_runs, "nodes": nodes}
+            calm.append(PROBE.is_calm())
+        kept = calm if sum(calm) >= min(rounds, FEWEST_CALM) else [True] * len(calm)
+        nodes = node_samples(json.loads(Path(profiled.end_profiling()).read_text()), runs, kept)
+    end_to_end_s = [time_s for found, keep in zip(samples, kept, strict=True) if keep for time_s in found]
+    return {"samples_s": end_to_end_s, "warmup_runs": warmup_runs, "nodes": nodes, "calm": sum(calm) / len(calm)}
+
+
+FEWEST_CALM = 2
+
+
+def enough(calm: list[bool], rounds: int) -> bool:
+    """Whether there are so many rounds in which nothing disturbed, or twice as many in all."""
+    return sum(calm) >= rounds or len(calm) >= 2 * rounds
+
+
+class Probe:
+    """Tells from a few short computations, always the same, whether something slows the machine down right now.
+
+    Neighbours on a shared machine do so in bursts of a good part of a second, in which everything takes longer.
+    """
+
+    SLOWER, PATIENCE_S, REMEMBERED = 1.08, 0.3, 400
+
+    def __init__(self) -> None:
+        self.first, self.second, self.product = (np.full(16_384, 1.5, np.float32) for _ in range(3))
+        self.seen: list[float] = []
+
+    def time(self) -> float:
+        for _ in range(2):
+            np.multiply(self.first, self.second, out=self.product)
+        start = time.perf_counter()
+        for _ in range(10):
+            np.multiply(self.first, self.second, out=self.product)
+        return time.perf_counter() - start
+
+    def is_calm(self) -> bool:
+        """Whether the computations take as long as they mostly do."""
+        while len(self.seen) < self.REMEMBERED // 10:
+            self.seen.append(self.time())
+        self.seen = [*self.seen[-self.REMEMBERED :], self.time()]
+        return self.seen[-1] < self.longest()
+
+    def longest(self) -> float:
+        return self.SLOWER * sorted(self.seen)[len(self.seen) // 4]
+
+    def wait(self) -> None:
+        """Until nothing disturbs, but not for long."""
+        if self.is_calm():
+            return
+        end = time.perf_counter() + self.PATIENCE_S
+        while self.time() > self.longest() and time.perf_counter() < end:
+            pass
+
+
+PROBE = Probe()
 
 
 def load(
@@ -405,8 +460,10 @@ def timed(run: Run) -> float:
     return time.perf_counter() - start
 
 
-def node_samples(events: list[dict[str, Any]], runs: list[int]) -> list[Answer]:
-    """Each executed node in execution order: its shapes and one sample a round, the first (warming) round left out.
+def node_samples(events: list[dict[str, Any]], runs: list[int], kept: list[bool]) -> list[Answer]:
+    """Each executed node in execution order: its shapes and one sample for each round that is kept.
+
+    `runs` are those of all rounds, with a warming one before them that is left out.
 
     A node's time is from its start to the next one's. The profiler cuts starts to whole microseconds, so that the
     mean over runs is finer than that, which the mean of its durations, cut too, is not.
@@ -418,7 +475,7 @@ def node_samples(events: list[dict[str, Any]], runs: list[int]) -> list[Answer]:
     last = np.array([e["dur"] + 0.5 for e in kernels]).reshape(sum(runs), count)[:, -1:]
     durations = np.concatenate([np.diff(starts, axis=1), last], axis=1) * 1e-6
     rounds = np.split(durations, np.cumsum(runs)[:-1])[1:]
-    samples = np.array([middle_mean(r) for r in rounds])
+    samples = np.array([middle_mean(r) for r, keep in zip(rounds, kept, strict=True) if keep])
     nodes = []
     for position, event in enumerate(kernels[:count]):
         nodes.append(
