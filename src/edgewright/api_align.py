@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from edgewright.api import File, OnProgress, Shapes, profile
@@ -12,6 +13,7 @@ from edgewright.errors import BudgetError, EdgewrightError, UnsupportedModelErro
 
 if TYPE_CHECKING:
     from edgewright.formats.base import Format
+    from edgewright.graph.types import LayerSpec
     from edgewright.profiling.bench import BenchReport
     from edgewright.profiling.stats import Ratio
     from edgewright.report.align_view import AlignView
@@ -48,6 +50,7 @@ def align(
     from edgewright.files import scratch_folder
     from edgewright.formats import open as open_format
     from edgewright.report.alignment import Outcome, align_view
+    from edgewright.widths.task import CORRECTED
 
     if not max_growth >= 1:
         raise BudgetError(f"weights can't be let grow to {max_growth} times what they are: give 1 or more")
@@ -62,7 +65,9 @@ def align(
     with scratch_folder(target.parent) as folder:
         trials = _Trials(path, form, task, learned.threads, input_shapes or {}, folder, budget_s, on_progress)
         plans = task.plans()
-        proven = trials.prove(list(plans.values()))
+        corrected = task.after_measuring(trials.layers(list(plans.values())))
+        plans[CORRECTED] = corrected.fastest(tuple(plans.values()))
+        proven = trials.prove(list(plans.values()), corrected)
         report = trials.proof(proven.widths) if proven.widths != task.original else None
         is_faster = report is not None and (ratio := report.results[1].ratio) is not None and ratio.high < 1
         if is_faster:
@@ -85,11 +90,27 @@ class _Trials:
     _files: dict["Widths", Path] = field(default_factory=dict)
     _started_s: float = field(default_factory=time.monotonic)
 
-    def prove(self, plans: Sequence["Widths"]) -> "Proven":
+    def layers(self, plans: Sequence["Widths"]) -> dict["LayerSpec", float]:
+        """Seconds of each layer that runs in any of some plans, as the runtime's own profile shares them out."""
+        from edgewright.profiling.local import network_layers, workplace
+        from edgewright.report.view import shared_out
+
+        found: dict[LayerSpec, list[float]] = {}
+        with workplace("onnxruntime", self.threads) as here:
+            for done, plan in enumerate(plans):
+                self.on_progress("measuring layers", 0.2 * done / len(plans))
+                if self.task.fits(plan):
+                    layers, samples_s = network_layers(here, self.file(plan), self.shapes)
+                    times_s = shared_out([layer.time_s for layer in layers], median(samples_s))
+                    for layer, time_s in zip(layers, times_s, strict=True):
+                        found.setdefault(layer.layer, []).append(time_s)
+        return {layer: median(times_s) for layer, times_s in found.items()}
+
+    def prove(self, plans: Sequence["Widths"], corrected: "Task") -> "Proven":
         from edgewright.widths.prove import prove
 
         task = self.task
-        return prove(task.original, plans, task.alternatives, self.race, task.fits, self.has_time)
+        return prove(task.original, plans, corrected.alternatives, self.race, task.fits, self.has_time)
 
     def has_time(self) -> bool:
         return self.spent_share() < 1 - _PROOF_SHARE

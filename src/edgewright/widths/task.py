@@ -1,11 +1,11 @@
 """One network to be aligned: what may change, what it is predicted to bring, and what bounds it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edgewright.graph.channels import ChannelGroup
 from edgewright.graph.edits import apply
-from edgewright.graph.types import Graph
+from edgewright.graph.types import Graph, LayerSpec
 from edgewright.memory.onnxruntime import predict_peak
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.widths.alternatives import alternatives
@@ -17,7 +17,7 @@ from edgewright.widths.plan import WidthPlan, plan_of
 from edgewright.widths.price import Prices
 from edgewright.widths.search import search
 
-FASTEST = "fastest predicted"
+FASTEST, CORRECTED = "fastest predicted", "the same, corrected by measured layers"
 _BYTES = 4
 
 
@@ -61,8 +61,16 @@ class Task:
     def plans(self) -> dict[str, Widths]:
         """Whole plans by name: the one that is predicted to be fastest, and every width rounded up to a constant."""
         constants = {f"all up to {block}": rounded(self.places.groups, block) for block in ROUNDINGS}
-        found = search(self.frontiers, self.options, self.most_items, tuple(constants.values()))
-        return {FASTEST: found.widths, **constants}
+        return {FASTEST: self.fastest(tuple(constants.values())), **constants}
+
+    def fastest(self, starts: Sequence[Widths] = ()) -> Widths:
+        """The plan of least predicted time."""
+        return search(self.frontiers, self.options, self.most_items, starts).widths
+
+    def after_measuring(self, seconds: Mapping[LayerSpec, float]) -> "Task":
+        """The task with the times of layers that were measured in this network."""
+        frontiers = Frontiers(self.frontiers.layouts, self.frontiers.prices.measured(seconds))
+        return replace(self, frontiers=frontiers)
 
     @property
     def most_items(self) -> int:
