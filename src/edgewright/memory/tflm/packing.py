@@ -1,6 +1,7 @@
 """Blocks of bytes with lifetimes, put into an arena one after the other."""
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +54,11 @@ class Packing:
 
 def lives_at_once(blocks: Sequence[Block]) -> int:
     """The most bytes that live at one moment; bytes that several parts of a block share count once."""
+    return max(live_bytes(blocks).values(), default=0)
+
+
+def live_bytes(blocks: Sequence[Block]) -> dict[int, int]:
+    """Bytes that live from each moment on at which that changes."""
     change: dict[int, int] = {}
     for one in blocks:
         moments = sorted({part.first for part in one.parts} | {part.last + 1 for part in one.parts})
@@ -61,11 +67,8 @@ def lives_at_once(blocks: Sequence[Block]) -> int:
             held = _union([(part.start, part.stop) for part in one.parts if part.first <= moment <= part.last])
             change[moment] = change.get(moment, 0) + held - before
             before = held
-    live = most = 0
-    for moment in sorted(change):
-        live += change[moment]
-        most = max(most, live)
-    return most
+    moments = sorted(change)
+    return dict(zip(moments, accumulate(change[moment] for moment in moments), strict=True))
 
 
 def _lowest(rows: Ints, taken: Ints) -> int:

@@ -50,13 +50,22 @@ class Block:
 
 
 def blocks(graph: Graph, share: bool = True) -> tuple[Block, ...]:
-    """The activations of a graph in blocks; one block each where nothing is to be shared."""
+    """The activations of a graph in blocks; one block each, which lives as a whole, where nothing is to be shared."""
     known = {name: found for name, found in lives(graph).items() if not graph.tensors[name].is_constant}
+    if not share:
+        known = {name: _whole(found) for name, found in known.items()}
     joining = _Joining(graph, known)
     if share:
         for op, view in _moves(graph):
             joining.join(view, op)
     return joining.result()
+
+
+def _whole(found: tuple[Life, ...]) -> tuple[Life, ...]:
+    """All bytes of a tensor live as long as any of them."""
+    if not found:
+        return ()
+    return ((found[0][0], found[-1][1], min(life[2] for life in found), max(life[3] for life in found)),)
 
 
 def _moves(graph: Graph) -> Iterator[tuple[Op, View]]:
