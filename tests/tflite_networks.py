@@ -130,8 +130,11 @@ def _conv(draft: Draft) -> None:
     given = draft.map()
     _, *space, channels = draft.shape(given)
     mode, kernel, stride, dilation, made = draft.window((space[0], space[1]), dilations=True)
-    numbers = {"strideH": stride[0], "strideW": stride[1], "dilationHFactor": dilation[0],
-               "dilationWFactor": dilation[1], "padding": mode, "fusedActivationFunction": draft.activation()}  # fmt: skip
+    numbers = {
+        "padding": mode, "strideH": stride[0], "strideW": stride[1],
+        "dilationHFactor": dilation[0], "dilationWFactor": dilation[1],
+        "fusedActivationFunction": draft.activation(),
+    }  # fmt: skip
     if draft.draw(st.booleans()):
         multiplier = draft.pick(1, 1, 2) if channels > 1 else draft.integer(1, 3)
         weight, bias, _ = draft.weight((1, *kernel, channels * multiplier), 3, given)
@@ -188,7 +191,7 @@ def _unary(draft: Draft) -> None:
         slope = draft.random.integers(-127, 128, (1, 1, shape[-1])).astype(np.int8)
         stored = slope.astype(np.float32) / 256 if draft.is_float else slope
         alpha = draft.sketch.constant(stored, None if draft.is_float else 0.004)
-        draft.add(builtin, [given, alpha], [draft.new(shape)])
+        draft.add(builtin, [given, alpha], [draft.new(shape)], version=1)
         return
     options = schema.LeakyReluOptionsT(alpha=0.25) if builtin == "LEAKY_RELU" else None
     draft.add(builtin, [given], [draft.new(shape)], options)

@@ -1,4 +1,4 @@
-"""Integers at the ends of a network: QUANTIZE after its inputs and DEQUANTIZE before its outputs, left to the caller."""
+"""Integers at the ends of a network: its QUANTIZE and DEQUANTIZE ops there are left to the caller."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,14 +51,8 @@ def _inputs(reading: Reading) -> list[tuple[int, int, bool]]:
     for index in map(int, indices(reading.subgraph.inputs)):
         readers = [one for one in reading.operators.values() if index in one.inputs]
         made = [one.outputs[0] for one in readers if one.builtin == "QUANTIZE"]
-        is_plain = reading.tensors.dtype(index) == "float32" and index not in outputs
-        if (
-            is_plain
-            and readers
-            and len(made) == len(readers)
-            and _are_alike(made, reading)
-            and outputs.isdisjoint(made)
-        ):
+        is_plain = reading.tensors.dtype(index) == "float32" and outputs.isdisjoint([index, *made])
+        if is_plain and readers and len(made) == len(readers) and _are_alike(made, reading):
             found.append((index, made[0], True))
     return found
 

@@ -6,12 +6,14 @@ from pathlib import Path
 from edgewright.errors import ModelError
 from edgewright.formats.tflite.schema import DTYPES, IDENTIFIER, Struct, schema
 from edgewright.formats.tflite.tensors import has_data, indices, text
+from edgewright.formats.tflite.verify import verify
 from edgewright.graph.types import ITEM_BITS
 
 _BROKEN = (struct.error, ValueError, TypeError, IndexError, AttributeError, AssertionError, OverflowError)
 """What reading a broken flatbuffer raises."""
 
 VERSION = 3
+MOST_AXES = 64
 
 
 def read_bytes(path: Path) -> bytes:
@@ -27,6 +29,7 @@ def parse(data: bytes, source: str) -> Struct:
     if data[4:8] != IDENTIFIER:
         raise ModelError(f"{source}: not a TFLite model, or a broken one")
     try:
+        verify(data)
         model = schema.ModelT.InitFromPackedBuf(data, 0)
         check(model, data, source)
     except _BROKEN as error:
@@ -69,9 +72,9 @@ def _check_subgraph(model: Struct, subgraph: Struct, source: str) -> None:
 def _check_tensor(model: Struct, tensor: Struct, source: str) -> None:
     """The data that a tensor declares, and what it holds."""
     _inside(tensor.buffer, len(model.buffers), "tensor", source)
-    shape = [int(size) for size in indices(tensor.shape)]
-    if any(size < 0 for size in shape):
-        raise ModelError(f"{source}: tensor {_name(tensor)} has a negative dimension")
+    shape = [int(size) for size in indices(tensor.shape)[:MOST_AXES]]
+    if any(size < 0 for size in shape) or len(indices(tensor.shape)) > MOST_AXES:
+        raise ModelError(f"{source}: tensor {_name(tensor)} has a negative dimension, or too many of them")
     buffer = model.buffers[tensor.buffer]
     bits = ITEM_BITS.get(DTYPES.get(int(tensor.type), ""), 0)
     if tensor.sparsity is not None or not bits or not has_data(buffer):

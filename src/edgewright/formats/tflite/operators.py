@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +21,8 @@ ACTIVATIONS: Mapping[int, str] = MappingProxyType(
     }
 )
 """Fused activations in neutral words."""
+
+_MOST_INTEGERS = 4096
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,10 @@ class Operator:
         return self.tensors.value(self.input(position))
 
     def integers(self, position: int) -> tuple[int, ...]:
-        """The value of an input of integers. Raises ValueError where it is not known, or no integers."""
-        value = self.value(position)
+        """The value of an input of a few integers. Raises ValueError where it is not known, or no integers."""
+        value = self.value(position) if prod(self.shape(position)) <= _MOST_INTEGERS else None
         if value is None or value.dtype.kind not in "iu":
-            raise ValueError(f"input {position} is no constant of integers")
+            raise ValueError(f"input {position} is no constant of a few integers")
         return tuple(int(item) for item in value.reshape(-1))
 
     def axis(self, axis: int, rank: int | None = None) -> int:

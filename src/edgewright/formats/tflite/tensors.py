@@ -2,7 +2,7 @@
 
 from collections import Counter
 from functools import cached_property
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -69,8 +69,11 @@ class Tensors:
         quantization = self.stored[index].quantization if index >= 0 else None
         if quantization is None or len(indices(quantization.scale)) != 1:
             return None
+        scale = float(quantization.scale[0])
+        if not 0 < scale < inf:
+            return None
         zero_points = [int(item) for item in indices(quantization.zeroPoint)]
-        return float(quantization.scale[0]), (zero_points or [0])[0]
+        return scale, (zero_points or [0])[0]
 
     def neutral(self, index: int) -> Tensor:
         """The tensor without its axes; a weight that DEQUANTIZE makes has the element type that it is stored in."""
