@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgewright.report.memory_view import MemoryView
+from edgewright.report.memory_view import Holder, MemoryView
 from edgewright.report.tables import table
 from edgewright.units import format_bytes
 
@@ -18,7 +18,7 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 def draw_memory(view: MemoryView) -> RenderableType:
     """The peak, who holds it, and the bytes that live over the ops."""
-    return Group(_header(view), _holders(view), Text(""), _timeline(view))
+    return Group(_header(view), holders_table(view.holders), Text(""), timeline_text(view.timeline_bytes))
 
 
 def _header(view: MemoryView) -> Text:
@@ -41,14 +41,15 @@ def _header(view: MemoryView) -> Text:
     return told
 
 
-def _holders(view: MemoryView) -> Table:
+def holders_table(holders: Sequence[Holder]) -> Table:
+    """Who lives at the peak, the largest first."""
     made = table("at the peak", "kind", "shape", "bytes", "share", left=3)
     made.columns[0].max_width = 48
-    for holder in view.holders[:MOST_HOLDERS]:
+    for holder in holders[:MOST_HOLDERS]:
         shape = f"{'x'.join(map(str, holder.shape))} {holder.dtype}".strip()
         kind = "activation" if holder.kind == "tensor" else holder.kind
         made.add_row(holder.name, kind, shape, format_bytes(holder.size_bytes), f"{100 * holder.share:.1f} %")
-    rest = view.holders[MOST_HOLDERS:]
+    rest = holders[MOST_HOLDERS:]
     if rest:
         size = sum(holder.size_bytes for holder in rest)
         share = f"{100 * sum(holder.share for holder in rest):.1f} %"
@@ -56,10 +57,11 @@ def _holders(view: MemoryView) -> Table:
     return made
 
 
-def _timeline(view: MemoryView) -> Text:
-    names = [name for name, _ in view.timeline_bytes]
+def timeline_text(timeline_bytes: Sequence[tuple[str, int]]) -> Text:
+    """The bytes that live while each op runs, as bars."""
+    names = [name for name, _ in timeline_bytes]
     told = Text(f"bytes that live while each of {len(names)} ops runs, in the runtime's order\n", style="bold")
-    told.append(bars([size for _, size in view.timeline_bytes]), style="not bold")
+    told.append(bars([size for _, size in timeline_bytes]), style="not bold")
     if names:
         told.append(f"\n{'':>9}  {names[0]} to {names[-1]}", style="not bold")
     return told

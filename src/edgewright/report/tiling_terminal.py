@@ -18,7 +18,7 @@ def draw_tiling(view: TilingView) -> RenderableType:
     """The plan, what is predicted of it, the proof, and how to run it."""
     parts: list[RenderableType] = [_header(view)]
     if view.groups:
-        parts += [_groups(view.groups), Text("")]
+        parts += [groups_table(view.groups), Text("")]
     parts += [_predicted(view)]
     if view.proof is not None:
         parts += [Text(""), *_proof(view.proof)]
@@ -66,7 +66,8 @@ def _header(view: TilingView) -> Text:
     return told.append(f" was tiled into {view.out}\n", "not bold")
 
 
-def _groups(groups: Sequence[GroupView]) -> Table:
+def groups_table(groups: Sequence[GroupView]) -> Table:
+    """A row for each fused group: its ops, and how they are cut."""
     made = table("fused group", "", "ops", "into", "tiles of", "halo", left=2)
     for group in groups:
         shape = "x".join(map(str, group.shape))

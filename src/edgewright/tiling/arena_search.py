@@ -52,13 +52,14 @@ class Candidate:
 
 @dataclass
 class ArenaSearch:
-    """The search for one network; `most_macs` is how many times its operations may be computed."""
+    """The search for one network; `most_work` is how many times its operations and its time may be taken."""
 
     graph: Graph
     price: ArenaPrice
     expresses: Expresses = any_padding
-    most_macs: float = 1.1
+    most_work: float = 1.1
     seen: dict[tuple[FusedGroup, ...], Candidate | None] = field(default_factory=dict)
+    _untiled: Candidate | None = None
 
     def candidates(self) -> tuple[Candidate, ...]:
         """All plans that were priced, the untiled network first."""
@@ -72,6 +73,12 @@ class ArenaSearch:
         return (untiled, *sorted(priced, key=lambda one: one.arena_bytes))
 
     def untiled(self) -> Candidate:
+        """The network as it is."""
+        if self._untiled is None:
+            self._untiled = self._priced_untiled()
+        return self._untiled
+
+    def _priced_untiled(self) -> Candidate:
         macs, time_s = network_macs(self.graph), MICROCONTROLLER.price(self.graph)[1]
         return Candidate(TilingPlan(()), (), self.graph, self.price.quick(self.graph), macs, time_s)
 
@@ -116,11 +123,11 @@ class ArenaSearch:
         try:
             edits = lower(self.graph, plan, ordered=False, expresses=self.expresses)
             tiled = apply(self.graph, edits)
-            macs, before = network_macs(tiled), network_macs(self.graph)
-            if macs > self.most_macs * before:
+            macs, time_s, before = network_macs(tiled), MICROCONTROLLER.price(tiled)[1], self.untiled()
+            if macs > self.most_work * before.macs or time_s > self.most_work * before.time_s:
                 return None
-            arena, time_s = self.price.quick(tiled), MICROCONTROLLER.price(tiled)[1]
+            arena = self.price.quick(tiled)
         except UnsupportedModelError:
             return None
-        made = TilingPlan(groups, plan.order, arena, time_s, macs - before)
+        made = TilingPlan(groups, plan.order, arena, time_s, macs - before.macs)
         return Candidate(made, edits, tiled, arena, macs, time_s)

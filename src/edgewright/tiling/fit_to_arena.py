@@ -16,18 +16,17 @@ from edgewright.tiling.plan import TilingPlan
 from edgewright.units import format_bytes
 
 _MOST_PLANNED = 16
-_LEAST_GAIN = 0.005
-"""An arena must shrink by this part of it for each further one that is planned with care to be worth it."""
 
 
 @dataclass(frozen=True)
 class ArenaTarget:
-    """Where a network is to fit: the build whose arena counts, whether tensors may share bytes, operations at most."""
+    """Where a network is to fit: the build whose arena counts, whether tensors may share bytes, and how many times
+    the operations and the time may be taken."""
 
     build: Build
     expresses: Expresses
     share: bool = True
-    most_macs: float = 1.1
+    most_work: float = 1.1
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,22 @@ class ArenaFit:
     time_ratio: float
 
 
-def fit_arena(graph: Graph, budget_bytes: int | None, target: ArenaTarget, source: str = "network") -> ArenaFit:
+def fit_arena(
+    graph: Graph,
+    budget_bytes: int | None,
+    target: ArenaTarget,
+    source: str = "network",
+    given: Mapping[str, int] | None = None,
+) -> ArenaFit:
     """The fastest plan whose whole arena stays inside the budget; without a budget the one of the least arena.
 
-    Nothing is changed where the network fits as it is; offsets alone are planned where that does. Raises BudgetError,
-    which names the least budget that was found, and UnsupportedModelError where TFLM can't run the network.
+    `given` are offsets that the network has already. Nothing is changed where the network fits as it is; offsets alone
+    are planned where that does. Raises BudgetError, which names the least budget that was found, and
+    UnsupportedModelError where TFLM can't run the network.
     """
-    before = predict_arena(graph, target.build)
+    before = predict_arena(graph, target.build, offsets=given)
     if budget_bytes is not None and before.arena_bytes <= budget_bytes:
-        return ArenaFit(TilingPlan(()), (), graph, {}, (), before, before, 1.0, 1.0)
+        return ArenaFit(TilingPlan(()), (), graph, given or {}, (), before, before, 1.0, 1.0)
     planned = _Planned(graph, before, target)
     if budget_bytes is not None and planned.fit(planned.untiled).after.arena_bytes <= budget_bytes:
         return planned.fit(planned.untiled)
@@ -88,7 +94,7 @@ class _Planned:
             lambda one: clone_bytes(one, build),
             lambda one: live_at_ops(one, share),
         )
-        self.searching = ArenaSearch(graph, price, target.expresses, target.most_macs)
+        self.searching = ArenaSearch(graph, price, target.expresses, target.most_work)
         self.untiled = self.searching.untiled()
         self.fits: dict[int, ArenaFit] = {}
 
