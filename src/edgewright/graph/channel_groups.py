@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from edgewright.graph.channel_classes import Classes, classes_of
 from edgewright.graph.channel_fit import fitted, places_of
-from edgewright.graph.channel_values import Tracer
+from edgewright.graph.channel_values import Tracer, Value, readers_and_makers, touched_ops
 from edgewright.graph.channels import ChannelGroup, Member
 from edgewright.graph.types import Graph
 
@@ -19,11 +19,11 @@ def find_groups(graph: Graph) -> tuple[ChannelGroup, ...]:
     """
     classes = classes_of(graph)
     found = []
-    touching = _touching(graph)
+    touching = readers_and_makers(graph)
     for width, members in fitted(graph, classes):
         filled = tuple(replace(member, fill=_fill(member.tensor, classes)) for member in members)
-        places = sorted({place for member in filled for place in touching.get(member.tensor, ())})
-        growable = Tracer(graph, filled).is_safe(tuple(graph.ops[place] for place in places))
+        start = {(member.tensor, member.axis): Value.FINITE if member.fill else Value.ZERO for member in filled}
+        growable = Tracer(graph, filled, start).is_safe(touched_ops(graph, filled, touching))
         found.append(ChannelGroup(_name(graph, width, filled), width, filled, growable))
     order = {name: place for place, name in enumerate(place.tensor for place in places_of(graph))}
     return tuple(sorted(found, key=lambda group: (order[group.members[0].tensor], group.members[0].offset)))
@@ -51,15 +51,6 @@ def _fill(name: str, classes: Classes) -> float:
 
 
 _MIXED = "its channels go together in no even order"
-
-
-def _touching(graph: Graph) -> dict[str, list[int]]:
-    """Positions of the ops that read or make each tensor."""
-    found: dict[str, list[int]] = {}
-    for place, op in enumerate(graph.ops):
-        for name in (*op.inputs, *op.outputs):
-            found.setdefault(name, []).append(place)
-    return found
 
 
 def _name(graph: Graph, width: int, members: Sequence[Member]) -> str:

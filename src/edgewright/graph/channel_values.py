@@ -1,22 +1,24 @@
-"""What new channels of a group hold as the network runs: whether they stay out of every output.
+"""What channels of a group hold as the network runs: whether they stay out of every output.
 
-The places of new channels in constants hold the members' `fill`. From there on this follows them op by op: they are
-zero, or some finite number. Ops that read them multiply them by zeros of their weights, which takes a finite number
-out. Where an op looks across the channels (a mean, a softmax), or could make infinity or NaN of them, the group must
-not grow.
+From what they hold in constants on this follows them op by op: they are zero, or some finite number. Ops that read them
+multiply them by zeros of their weights, which takes a finite number out. Where an op looks across the channels (a mean,
+a softmax), or could make infinity or NaN of them, they do not stay out.
+
+New channels hold the members' `fill` in constants; where these stay out, the group can grow.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from types import MappingProxyType
 
+from edgewright.graph.channel_weighted import channel_axis, weight_axes
 from edgewright.graph.channels import Member
 from edgewright.graph.types import Graph, Op
 
 
 class Value(IntEnum):
-    """What the places of new channels hold: zero, some finite number, or what can't be said."""
+    """What channels hold: zero, some finite number, or what can't be said."""
 
     ZERO = 0
     FINITE = 1
@@ -46,17 +48,20 @@ _ADDS_UP = frozenset({"sum", "l1", "l2", "sum_square"})
 _REDUCES_ZERO = _ADDS_UP | {"mean", "max", "min", "prod"}
 
 
-class Tracer:
-    """The new channels of one group: where they lie in each tensor, and what they hold there."""
+Start = Mapping[tuple[str, int], Value]
+"""What channels hold in constants, by tensor and axis."""
 
-    def __init__(self, graph: Graph, members: tuple[Member, ...]) -> None:
+
+class Tracer:
+    """Some channels of one group: where they lie in each tensor, and what they hold there."""
+
+    def __init__(self, graph: Graph, members: tuple[Member, ...], start: Start) -> None:
         self.graph = graph
         self.axes: defaultdict[str, set[int]] = defaultdict(set)
+        self.start = start
         self.values: dict[str, Value] = {}
         for member in members:
             self.axes[member.tensor].add(member.axis)
-            if graph.tensors[member.tensor].is_constant:
-                self.values[member.tensor] = _ZERO if member.fill == 0 else _FINITE
 
     def holds(self, name: str, *axes: int) -> bool:
         """Whether they lie in a tensor; with axes, on one of these, which may be counted from the back."""
@@ -65,12 +70,21 @@ class Tracer:
         rank = len(self.graph.tensors[name].shape)
         return not axes or any(axis % rank in self.axes[name] for axis in axes)
 
-    def value(self, name: str) -> Value:
-        """What they hold in a tensor; finite where they do not lie in it, as it then serves all channels alike."""
-        return self.values.get(name, _FINITE) if self.holds(name) else _FINITE
+    def value(self, name: str, *axes: int) -> Value:
+        """What they hold in a tensor, on these axes or on any; finite where they do not lie there, as for all alike."""
+        if not self.holds(name, *axes):
+            return _FINITE
+        if not self.graph.tensors[name].is_constant:
+            return self.values.get(name, _UNSAFE)
+        rank = len(self.graph.tensors[name].shape)
+        held = self.axes[name] & {axis % rank for axis in axes} if axes else self.axes[name]
+        return max(self.start.get((name, axis), _FINITE) for axis in held)
 
-    def is_safe(self, ops: tuple[Op, ...]) -> bool:
-        """Whether they stay out of every output of these ops, which are all that touch the group, in order."""
+    def is_safe(self, ops: Sequence[Op]) -> bool:
+        """Whether they stay out of every output of these ops, which are all that touch the group, in order.
+
+        They are then of no account: without them all outputs are the same.
+        """
         for op in ops:
             rule = _RULES.get(op.kind)
             found = _UNSAFE if rule is None else _activated(rule(op, self), op)
@@ -78,6 +92,21 @@ class Tracer:
                 return False
             self.values |= {name: found for name in op.outputs if self.holds(name)}
         return True
+
+
+def readers_and_makers(graph: Graph) -> dict[str, list[int]]:
+    """Positions of the ops that read or make each tensor."""
+    found: dict[str, list[int]] = {}
+    for place, op in enumerate(graph.ops):
+        for name in (*op.inputs, *op.outputs):
+            found.setdefault(name, []).append(place)
+    return found
+
+
+def touched_ops(graph: Graph, members: Sequence[Member], touching: Mapping[str, Sequence[int]]) -> list[Op]:
+    """The ops that read or make a tensor of these members, in order of execution."""
+    places = {place for member in members for place in touching.get(member.tensor, ())}
+    return [graph.ops[place] for place in sorted(places)]
 
 
 def _activated(value: Value, op: Op) -> Value:
@@ -110,7 +139,7 @@ def _binary(op: Op, new: Tracer) -> Value:
         return min(values)
     if op.variant in _DIVISIONS:
         divisor = op.operands[1]
-        safe = not new.holds(divisor) or new.graph.tensors[divisor].is_constant
+        safe = not new.holds(divisor) or (new.graph.tensors[divisor].is_constant and new.value(divisor) is _FINITE)
         return values[0] if safe else _UNSAFE
     if op.variant == "where":
         return max(values[1:])
@@ -123,25 +152,39 @@ def _passed(op: Op, new: Tracer) -> Value:
     return max((new.value(name) for name in op.operands if new.holds(name)), default=_FINITE)
 
 
-def _product(op: Op, new: Tracer) -> Value:
-    """Convolutions and products: a zero on either side of the sum takes the other, finite side out."""
-    left, right = op.operands[:2]
-    values = [new.value(name) for name in (left, right)]
-    summed = new.holds(left) and new.holds(right) and op.kind != "depthwise_conv"
-    if summed and min(values) is not _ZERO and _is_summed(op, new):
+def _convolution(op: Op, new: Tracer) -> Value:
+    """A zero on either side of the sum over channels takes the other, finite side out."""
+    given, weight = op.operands[:2]
+    axes = weight_axes(op, new.graph)
+    if axes is None:
         return _UNSAFE
-    if op.variant == "dynamic" and new.holds(left) and new.value(left) is not _ZERO:
+    rows, columns = axes
+    channel = channel_axis(given, new.graph)
+    if not new.holds(weight, columns):  # depthwise, or the output's channels alone
+        through = new.value(given) if new.holds(given, channel) else _FINITE
+        return max(min(through, new.value(weight, rows)), _bias(op, new))
+    if min(new.value(given, channel), new.value(weight, columns)) is not _ZERO:
         return _UNSAFE
-    return max(min(values), _bias(op, new))
+    return max(new.value(weight, rows), _bias(op, new))
 
 
-def _is_summed(op: Op, new: Tracer) -> bool:
-    """Whether new channels lie on an axis that the product sums over."""
-    if op.kind not in {"matmul", "fully_connected"}:
-        return True
-    rank = len(new.graph.tensors[op.operands[0]].shape)
-    inner = -2 if op.attributes.get("transpose_a") and rank > 1 else -1
-    return new.holds(op.operands[0], inner)
+def _matmul(op: Op, new: Tracer) -> Value:
+    """As a convolution; what lies on other axes than the one summed over is as large as what it comes from."""
+    ranks = [len(new.graph.tensors[name].shape) for name in op.operands[:2]]
+    inner = (
+        ranks[0] - (2 if op.attributes.get("transpose_a") and ranks[0] > 1 else 1),
+        ranks[1] - (1 if op.attributes.get("transpose_b") or ranks[1] == 1 else 2),
+    )
+    sides = list(zip(op.operands[:2], inner, strict=True))
+    is_summed = any(new.holds(name, axis) for name, axis in sides)
+    if is_summed and min(new.value(name, axis) for name, axis in sides) is not _ZERO:
+        return _UNSAFE
+    if op.variant == "dynamic" and new.holds(op.operands[0]) and new.value(op.operands[0]) is not _ZERO:
+        return _UNSAFE  # the range of the tensor steers its scale
+    others = [(name, new.axes[name] - {axis}) for name, axis in sides if new.holds(name)]
+    values = [new.value(name, *axes) for name, axes in others if axes]
+    combined = max if len(new.axes.get(op.outputs[0], ())) > 1 else min
+    return max(combined(values, default=_FINITE), _bias(op, new))
 
 
 def _bias(op: Op, new: Tracer) -> Value:
@@ -161,7 +204,8 @@ def _bias_places(op: Op) -> tuple[int, ...]:
 
 def _normalization(op: Op, new: Tracer) -> Value:
     given, *vectors = (name for name in op.inputs if name)
-    if "group" not in op.variant and new.holds(given, *op.attributes["axes"]) and op.attributes["axes"]:
+    axes = op.attributes["axes"]
+    if "group" not in op.variant and axes and new.holds(given, *axes):
         return _UNSAFE
     if op.variant == "lp_normalization" or op.attributes["epsilon"] <= 0:
         return _UNSAFE
@@ -204,12 +248,17 @@ def _quantize(op: Op, new: Tracer) -> Value:
 
 
 def _recurrent(op: Op, new: Tracer) -> Value:
-    return _FINITE
+    """Units and inputs are multiplied by columns of the weights; whether a unit is zero depends on its functions."""
+    given, weight, again = op.inputs[:3]
+    if new.holds(weight, 2) and min(new.value(given), new.value(weight, 2)) is not _ZERO:
+        return _UNSAFE
+    return _UNSAFE if new.holds(again, 2) and new.value(again, 2) is not _ZERO else _FINITE
 
 
 _RULES: Mapping[str, Callable[[Op, Tracer], Value]] = MappingProxyType(
     {
-        **dict.fromkeys(("conv", "depthwise_conv", "transposed_conv", "fully_connected", "matmul"), _product),
+        **dict.fromkeys(("conv", "depthwise_conv", "transposed_conv"), _convolution),
+        **dict.fromkeys(("fully_connected", "matmul"), _matmul),
         **dict.fromkeys(("max_pool", "average_pool", "global_pool", "resize", "concat", "split", "slice"), _passed),
         **dict.fromkeys(("transpose", "reorder", "reshape", "copy", "cast"), _passed),
         **dict.fromkeys(("quantize", "dequantize"), _quantize),

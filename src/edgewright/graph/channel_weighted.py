@@ -114,9 +114,9 @@ def _vectors(op: Op, out: Items, ties: Ties) -> None:
         ties.same((op.inputs[3], op.outputs[0]))
     bias = 2 if not op.variant else 8
     for place, name in enumerate(op.inputs):
-        if name and name not in op.operands[:2] and ties.is_constant(name) and ties.shape(name) == out.shape:
-            if len(out) > 1 or place == bias:
-                ties.tie(ties.items(name, 0), out)
+        is_vector = bool(name) and name not in op.operands[:2] and ties.is_constant(name)
+        if is_vector and ties.shape(name) == out.shape and (len(out) > 1 or place == bias):
+            ties.tie(ties.items(name, 0), out)
     if op.variant == "qlinear":
         ties.fill(op.inputs[4], 1.0)
 

@@ -18,8 +18,9 @@ _KEEPS_QUANTIZATION = {
     "concat",
     "gather",
 }
-_RANGES = {"int8": (-128, 127), "uint8": (0, 255)}
-_LEAST = {"int8": -128, "uint8": 0, "int16": -32768}
+_RANGES = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-32768, 32767)}
+_PLAIN = {"int16"}
+"""Types that plain integers have too."""
 
 
 def stored_value(ops: Iterable[Op], tensor: Tensor, value: float) -> float:
@@ -28,12 +29,14 @@ def stored_value(ops: Iterable[Op], tensor: Tensor, value: float) -> float:
     The quantization is that of the op that makes the tensor or of one that reads it, through ops that only move data.
     Raises UnsupportedModelError where none says it.
     """
-    if value == -inf and tensor.dtype in _LEAST:
-        return _LEAST[tensor.dtype]
     if tensor.dtype not in _RANGES:
         return value
     low, high = _RANGES[tensor.dtype]
+    if value == -inf:
+        return low
     found = _quantization(list(ops), tensor.name)
+    if found is None and tensor.dtype in _PLAIN:
+        return value
     if found is None:
         raise UnsupportedModelError(f"the zero point of tensor {tensor.name!r} is not known")
     scale, zero_point = found
