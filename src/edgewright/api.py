@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from edgewright.errors import DataError, EdgewrightError, StoreError
+from edgewright.errors import DataError, EdgewrightError, ModelError, StoreError
 from edgewright.profile import Profile
 
 if TYPE_CHECKING:
@@ -63,9 +63,10 @@ class Evaluation:
 def profile(
     models: Sequence[File] = (),
     *,
-    name: str = "local",
-    runtime: str = "onnxruntime",
+    name: str | None = None,
+    runtime: str | None = None,
     threads: int = 1,
+    level: str = "all",
     budget_s: float | None = None,
     input_shapes: Shapes | None = None,
     fresh: bool = False,
@@ -74,13 +75,18 @@ def profile(
     """Measure layers on this machine and learn its execution-time model; kept in the device store under `name`.
 
     With `models`, their layers and the ones beside them; else layers of every kind. A campaign that was interrupted
-    goes on where it stopped; `fresh` starts anew. Raises ModelError, MeasurementError, StoreError.
+    goes on where it stopped; `fresh` starts anew. Without `runtime` it is the one that executes files such as `models`
+    (ONNX Runtime without any); without `name`, `local` with ONNX Runtime and `local-litert` with LiteRT. `level` is
+    that of graph optimization; LiteRT has `all`, with XNNPACK, and `none`. Raises ModelError, MeasurementError,
+    StoreError.
     """
     from edgewright.profiling.local import plan_for, workplace
     from edgewright.profiling.session import Progress, campaign
-    from edgewright.store import open_store
+    from edgewright.store import open_store, usual_name
     from edgewright.timing import fit as learn
 
+    runtime = runtime or _runtime_of([Path(model) for model in models])
+    name = name or usual_name(runtime)
     store = open_store()
     path = store.profile_path(name)
     shapes = _checked([Path(model) for model in models], input_shapes)
@@ -90,7 +96,7 @@ def profile(
         on_progress(f"measuring, {progress.measurements:,} so far", min(progress.spent_s / progress.budget_s, 1.0))
 
     on_progress("starting", 0.0)
-    with workplace(runtime, threads) as here:
+    with workplace(runtime, threads, level) as here:
         plan = plan_for(here, [Path(model) for model in models], shapes)
         about = here.client.ask("about")
         header = Profile(about["processor"], runtime, about["runtime_version"], threads, settings=here.how.level)
@@ -199,8 +205,9 @@ def write_page(explained: "Explanation", path: File) -> None:
 def bench(
     models: Sequence[File],
     *,
-    runtime: str = "onnxruntime",
+    runtime: str | None = None,
     threads: int = 1,
+    level: str = "all",
     compare: bool = False,
     budget_s: float | None = None,
     input_shapes: Shapes | None = None,
@@ -208,15 +215,16 @@ def bench(
 ) -> "BenchReport":
     """Compare models honestly: fresh processes, interleaved rounds, no profiler; memory and outputs beside the times.
 
-    Raises ModelError, MeasurementError.
+    Without `runtime` it is the one that executes such files. Raises ModelError, MeasurementError.
     """
     from edgewright.profiling.bench import BenchSetup
     from edgewright.profiling.bench import bench as compare_models
     from edgewright.profiling.local import core, start
 
-    setup = BenchSetup(runtime=runtime, threads=threads, cpu=core(threads), shapes=input_shapes or {})
+    chosen = runtime or _runtime_of([Path(model) for model in models])
+    setup = BenchSetup(runtime=chosen, threads=threads, level=level, cpu=core(threads), shapes=input_shapes or {})
     return compare_models(
-        lambda: start(runtime),
+        lambda: start(chosen),
         [Path(model) for model in models],
         replace(setup, budget_s=budget_s) if budget_s else setup,
         compare,
@@ -231,13 +239,20 @@ def _explained(
     from edgewright.formats import open as open_format
     from edgewright.graph.layers import layers_of
     from edgewright.report.view import Part, Subject
-    from edgewright.store import open_store
+    from edgewright.runtimes import of_model
+    from edgewright.store import open_store, usual_name
 
     store, path = open_store(), Path(model)
     on_progress("reading the model", 0.0)
     graph = open_format(path).read(path, input_shapes)
-    name = store.choose(device)
+    runtime = of_model(path)
+    name = store.choose(device, usual_name(runtime))
     learned = store.model(name)
+    if learned.runtime_version and learned.runtime != runtime:
+        raise StoreError(
+            f"device {name!r} was learned with {learned.runtime}, which does not execute {path}; "
+            f"`edgewright profile --for {path}` learns this machine with {runtime}"
+        )
     if learned.runtime_version:
         on_progress("running the model", 0.2)
         return learned, _run(store.profile(name).run_overhead_s, graph, path, name, learned, input_shapes or {})
@@ -254,16 +269,19 @@ def _run(
     from edgewright.report.origins import origins
     from edgewright.report.view import Part, Subject, shared_out
 
-    with workplace(learned.runtime, learned.threads) as here:
+    with workplace(learned.runtime, learned.threads, learned.settings or "all") as here:
         version = here.client.ask("about")["runtime_version"]
         layers, samples_s = network_layers(here, path, shapes)
     whole_s = median(samples_s)
-    times_s = shared_out([layer.time_s for layer in layers], max(whole_s - overhead_s, 0.0))
+    times_s: list[float | None] = [None] * len(layers)
+    if all(layer.samples_s for layer in layers):
+        times_s = [*shared_out([layer.time_s for layer in layers], max(whole_s - overhead_s, 0.0))]
     ops = origins(graph, [(layer.name, layer.output, layer.layer) for layer in layers])
     parts = tuple(
         Part(layer.name, of, layer.layer, time_s) for layer, of, time_s in zip(layers, ops, times_s, strict=True)
     )
-    notes = (
+    untold = () if None not in times_s else (f"{learned.runtime} tells no times of layers: theirs are predicted",)
+    notes = untold + (
         (f"learned with {learned.runtime} {learned.runtime_version}, but {version} is installed",)
         if version != learned.runtime_version
         else ()
@@ -278,6 +296,17 @@ def _checked(models: Sequence[Path], shapes: Shapes | None) -> Shapes:
     for model in models:
         open_format(model).read(model, shapes)
     return shapes or {}
+
+
+def _runtime_of(models: Sequence[Path]) -> str:
+    """The runtime that executes files such as these. Raises ModelError where they are of several formats."""
+    from edgewright.runtimes import of_model
+
+    found = {of_model(model): model for model in models}
+    if len(found) > 1:
+        first, other = list(found.values())[:2]
+        raise ModelError(f"{first} and {other} are executed by different runtimes; take them one after the other")
+    return next(iter(found), "onnxruntime")
 
 
 def _refuse_to_replace(store: "DeviceStore", name: str) -> None:

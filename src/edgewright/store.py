@@ -20,6 +20,11 @@ DEFAULT_NAME = "local"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def usual_name(runtime: str) -> str:
+    """What this machine is called with a runtime, where the user gives no name."""
+    return DEFAULT_NAME if runtime == "onnxruntime" else f"{DEFAULT_NAME}-{runtime}"
+
+
 @dataclass(frozen=True)
 class DeviceStore:
     """The devices under one folder. Every method raises StoreError for a name that is none, and for broken files."""
@@ -71,16 +76,16 @@ class DeviceStore:
             except OSError as error:
                 raise StoreError(f"can't remove {path}: {error.strerror or error}") from error
 
-    def choose(self, name: str | None) -> str:
-        """The device of that name; where none is named, `local`, or the only one that there is."""
+    def choose(self, name: str | None, usual: str = DEFAULT_NAME) -> str:
+        """The device of that name; where none is named, the usual one, or the only one that there is."""
         names = self.names()
         if name is not None:
             self._folder(name)
             if name in names:
                 return name
             raise StoreError(f"no device {name!r} in {self.root}; {_known(names)}")
-        if DEFAULT_NAME in names or len(names) == 1:
-            return DEFAULT_NAME if DEFAULT_NAME in names else names[0]
+        if usual in names or len(names) == 1:
+            return usual if usual in names else names[0]
         raise StoreError(f"which device? {_known(names)}; --device NAME chooses one" if names else _known(names))
 
     def _folder(self, name: str) -> Path:

@@ -31,6 +31,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.models,
             runtime=arguments.runtime,
             threads=arguments.threads,
+            level=arguments.level,
             compare=arguments.compare,
             budget_s=arguments.budget,
             input_shapes=dict(arguments.input),

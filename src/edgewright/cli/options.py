@@ -45,7 +45,15 @@ def add_threads(command: argparse.ArgumentParser) -> None:
 
 
 def add_runtime(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--runtime", default="onnxruntime", help="the runtime that executes models (onnxruntime)")
+    command.add_argument(
+        "--runtime", help="the runtime that executes models: onnxruntime, litert (by the files' format)"
+    )
+    command.add_argument(
+        "--level",
+        choices=("all", "extended", "basic", "none"),
+        default="all",
+        help="the runtime's graph optimization (all); with litert, all runs on XNNPACK and none without it",
+    )
 
 
 def add_settings(command: argparse.ArgumentParser, usual: str) -> None:

@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
     command.add_argument(
         "--budget", type=seconds, metavar="TIME", help="how long to measure, in all (8m; 60s with --for)"
     )
-    command.add_argument("--name", default="local", help="the name in the device store (local)")
+    command.add_argument("--name", help="the name in the device store (local; local-litert with that runtime)")
     command.add_argument("--fresh", action="store_true", help="forget what was measured under this name before")
     add_runtime(command)
     add_threads(command)
@@ -42,6 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
             name=arguments.name,
             runtime=arguments.runtime,
             threads=arguments.threads,
+            level=arguments.level,
             budget_s=arguments.budget,
             input_shapes=dict(arguments.input),
             fresh=arguments.fresh,
@@ -57,4 +58,4 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _interrupted(arguments: argparse.Namespace) -> str:
-    return f"what was measured is kept under {arguments.name!r}; the same command goes on from there"
+    return "what was measured is kept; the same command goes on from there"

@@ -65,7 +65,7 @@ def executed_layers(
     with tempfile.TemporaryDirectory() as folder:
         optimized = Path(folder) / "optimized.onnx"
         answer = _run_layers(place, model, optimized, shapes or {}, end_to_end=True)
-        layers = place.runtime.executed(model, place.client.get(str(optimized)), answer["nodes"], shapes or {})
+        layers = _executed(place, model, optimized, answer, shapes or {})
     return layers, tuple(answer["samples_s"]), answer["warmup_runs"]
 
 
@@ -114,7 +114,7 @@ def _measure_model(place: Workplace, layers: Sequence[LayerSpec], name: str, tur
             except (RuntimeRefusedError, DeviceError):
                 place.client.ask("about")
                 return []
-        executed = place.runtime.executed(model, place.client.get(str(optimized)), answer["nodes"], {})
+        executed = _executed(place, model, optimized, answer, {})
     found = []
     for layer in executed:
         if layer.layer.kind == "reshape":  # what stands around the layers
@@ -133,6 +133,13 @@ def _run_layers(
 ) -> dict[str, Any]:
     where: dict[str, Any] = {"model": place.client.put(model), "optimized": str(optimized), "shapes": dict(shapes)}
     return place.client.ask("layers", **where, end_to_end=end_to_end, **vars(place.how))
+
+
+def _executed(
+    place: Workplace, model: Path, optimized: Path, answer: Mapping[str, Any], shapes: Mapping[str, Shape]
+) -> tuple[ExecutedLayer, ...]:
+    told = place.client.get(str(optimized)) if place.runtime.optimizes else model
+    return place.runtime.executed(model, told, answer["nodes"], shapes)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """One draw for each family of layers, at a level of work; and layers beside a given one."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from edgewright.graph.cost import layer_cost
@@ -11,18 +11,33 @@ from edgewright.profiling.sampling import Draw, Random, log_uniform, width, wind
 
 DRAWS: Mapping[str, Draw] = MappingProxyType({**windowed.DRAWS, **elementwise.DRAWS})
 
-MOST_WORK = 3e8
-MOST_ITEMS = 4e6
+MOST_WORK = 1.5e8
+MOST_ITEMS = 2.5e6
 _MACS_AN_ITEM = 10
 _PATIENCE = 2000
 
 
-def draw(random: Random, family: str) -> LayerSpec:
+@dataclass(frozen=True)
+class Repertoire:
+    """What is drawn for a runtime: a draw and a weight for each family, and which families are measured together.
+
+    `least_work` is the work of the lightest layers. `fitted` brings a layer into the form that the runtime's models
+    have; None where they have nothing like it.
+    """
+
+    draws: Mapping[str, Draw]
+    weights: Mapping[str, float]
+    common: Mapping[str, float]
+    least_work: float = 3e5
+    fitted: Callable[[LayerSpec | None], LayerSpec | None] = lambda layer: layer
+
+
+def draw(random: Random, family: str, draws: Mapping[str, Draw] = DRAWS, least_work: float = 3e5) -> LayerSpec:
     """A layer of a family whose work is near a level that is drawn first, log-uniform, so that times are spread."""
-    level = log_uniform(random, 3e5, MOST_WORK)
+    level = log_uniform(random, least_work, MOST_WORK)
     low, high = level / 3, level
     for _ in range(_PATIENCE):
-        layer = DRAWS[family](random)
+        layer = draws[family](random)
         if layer is not None and low <= work(layer) <= high and fits(layer):
             return layer
         low, high = low * 0.98, min(high * 1.02, MOST_WORK)

@@ -14,7 +14,8 @@ from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Shape
 from edgewright.profile import layer_to_dict
 from edgewright.profiling.batch import Circumstances, Workplace, executed_layers
-from edgewright.profiling.plan import GeneralPlan, NetworkPlan, Plan
+from edgewright.profiling.draws import Repertoire
+from edgewright.profiling.plan import CHANNELS_FIRST, GeneralPlan, NetworkPlan, Plan
 from edgewright.runtimes.base import ExecutedLayer
 from edgewright.runtimes.client import HarnessClient
 
@@ -22,10 +23,10 @@ _NETWORK_LIMIT_S = 1.5
 
 
 @contextmanager
-def workplace(runtime: str, threads: int) -> Iterator[Workplace]:
+def workplace(runtime: str, threads: int, level: str = "all") -> Iterator[Workplace]:
     """This machine with a harness of its own, for as long as it is needed. Raises MeasurementError."""
     with start(runtime) as client:
-        yield Workplace(client, runtimes.open(runtime), Circumstances(threads=threads, cpu=core(threads)))
+        yield Workplace(client, runtimes.open(runtime), Circumstances(threads, level, core(threads)))
 
 
 def start(runtime: str) -> HarnessClient:
@@ -63,10 +64,20 @@ def network_layers(
 
 def plan_for(here: Workplace, models: Sequence[Path], shapes: Mapping[str, Shape]) -> Plan:
     """The plan of a campaign: for the layers of some networks, or general where there are none."""
+    drawn = repertoire(here.runtime.name)
     if not models:
-        return GeneralPlan()
+        return GeneralPlan(repertoire=drawn)
     found = dict.fromkeys(layer.layer for model in models for layer in network_layers(here, model, shapes)[0])
-    return NetworkPlan(_plan_name(models, tuple(found)), tuple(found))
+    return NetworkPlan(_plan_name(models, tuple(found)), tuple(found), repertoire=drawn)
+
+
+def repertoire(runtime: str) -> Repertoire:
+    """What is drawn for a runtime."""
+    if runtime == "litert":
+        from edgewright.profiling.channels_last import CHANNELS_LAST
+
+        return CHANNELS_LAST
+    return CHANNELS_FIRST
 
 
 def _plan_name(models: Sequence[Path], layers: Sequence[LayerSpec]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement
-from edgewright.profiling.draws import draw, neighbour, work
+from edgewright.profiling.draws import DRAWS, Repertoire, draw, neighbour, work
 from edgewright.profiling.sampling import Random, pick
 
 _BATCH_LAYERS, _BATCH_WORK = 48, 4e9
@@ -21,9 +21,9 @@ _ANCHOR_SEED = 4711
 
 FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "conv": 36, "depthwise_conv": 16, "fully_connected": 10, "transposed_conv": 4, "matmul": 4,
-        "max_pool": 5, "average_pool": 5, "global_pool": 2, "gru": 5, "lstm": 5, "rnn": 4,
-        "unary": 7, "binary": 7, "normalization": 4, "softmax": 3, "reduction": 5, "resize": 3,
+        "conv": 50, "depthwise_conv": 22, "fully_connected": 11, "transposed_conv": 4, "matmul": 4,
+        "max_pool": 7, "average_pool": 5, "global_pool": 2, "gru": 5, "lstm": 5, "rnn": 4,
+        "unary": 7, "binary": 8, "normalization": 4, "softmax": 3, "reduction": 7, "resize": 3,
         "concat": 3, "split": 2, "slice": 4, "pad": 5, "transpose": 4, "gather": 3, "expand": 3, "cast": 1.5,
         "reorder": 1,
         "conv_int8": 6, "depthwise_conv_int8": 4, "fully_connected_int8": 3, "max_pool_int8": 2,
@@ -40,6 +40,9 @@ _COMMON: Mapping[str, float] = MappingProxyType(
     }
 )  # fmt: skip
 """What networks of convolutions consist of: layers that are also measured together."""
+
+CHANNELS_FIRST = Repertoire(DRAWS, FAMILY_WEIGHTS, _COMMON)
+"""What is drawn for runtimes of ONNX files."""
 
 
 class Plan(Protocol):
@@ -66,6 +69,7 @@ class GeneralPlan:
 
     seed: int = 0
     adapt_every: int = 60
+    repertoire: Repertoire = CHANNELS_FIRST
     _worst: Sequence[LayerSpec] = field(default_factory=list, repr=False)
     _learned_at: int = -1
 
@@ -76,14 +80,14 @@ class GeneralPlan:
     def batch(self, number: int, measured: Sequence[Measurement]) -> list[LayerSpec]:
         own = [m for m in measured if m.alone and plan_of(m) == self.name]
         if number % _ANCHORS_EVERY == 0:
-            return anchors()
+            return anchors(self.repertoire)
         if number % _ANCHORS_EVERY == _RETRIES_AT and (again := unstable(own)):
             return again
         self._learn(number - number % self.adapt_every, own)
         random = np.random.default_rng((self.seed, number))
         if self.together(number):
             some = int(random.choice((4, 8, 16, 24)))
-            return _filled(lambda: draw(random, pick(random, _COMMON)))[:some]
+            return _filled(lambda: _drawn(random, self.repertoire, self.repertoire.common))[:some]
         return _filled(lambda: self._draw(random))
 
     def together(self, number: int) -> bool:
@@ -91,8 +95,8 @@ class GeneralPlan:
 
     def _draw(self, random: Random) -> LayerSpec:
         if self._worst and random.random() < _ADAPTED:
-            return neighbour(random, self._worst[int(random.integers(len(self._worst)))])
-        return draw(random, pick(random, FAMILY_WEIGHTS))
+            return _beside(random, self._worst, self.repertoire)
+        return _drawn(random, self.repertoire, self.repertoire.weights)
 
     def _learn(self, number: int, own: Sequence[Measurement]) -> None:
         if number != self._learned_at:
@@ -107,12 +111,13 @@ class NetworkPlan:
     name: str
     layers: tuple[LayerSpec, ...]
     seed: int = 0
+    repertoire: Repertoire = CHANNELS_FIRST
 
     def batch(self, number: int, measured: Sequence[Measurement]) -> list[LayerSpec]:
         random = np.random.default_rng((self.seed, number))
         if number % 3 == 0:
             return self._own(number // 3)
-        return _filled(lambda: neighbour(random, self.layers[int(random.integers(len(self.layers)))]))
+        return _filled(lambda: _beside(random, self.layers, self.repertoire))
 
     def together(self, number: int) -> bool:
         return number % 3 == 0
@@ -135,10 +140,20 @@ def batch_number(measurement: Measurement) -> int:
     return int(measurement.batch.rpartition("/")[2] or 0)
 
 
-def anchors() -> list[LayerSpec]:
+def anchors(repertoire: Repertoire = CHANNELS_FIRST) -> list[LayerSpec]:
     """The layers that every general campaign measures again and again."""
     random = np.random.default_rng(_ANCHOR_SEED)
-    return _filled(lambda: draw(random, pick(random, FAMILY_WEIGHTS)))
+    return _filled(lambda: _drawn(random, repertoire, repertoire.weights))
+
+
+def _drawn(random: Random, repertoire: Repertoire, weights: Mapping[str, float]) -> LayerSpec:
+    return draw(random, pick(random, weights), repertoire.draws, repertoire.least_work)
+
+
+def _beside(random: Random, layers: Sequence[LayerSpec], repertoire: Repertoire) -> LayerSpec:
+    """A neighbour of one of the layers, in the form that the runtime's models have."""
+    layer = layers[int(random.integers(len(layers)))]
+    return repertoire.fitted(neighbour(random, layer)) or layer
 
 
 def unstable(measured: Sequence[Measurement]) -> list[LayerSpec]:

@@ -11,7 +11,10 @@ from edgewright.graph.types import LayerSpec, Shape
 
 @dataclass(frozen=True)
 class ExecutedLayer:
-    """One node that the runtime really runs: its name there, the tensor it makes, and its samples in seconds."""
+    """One node that the runtime really runs: its name there, the tensor it makes, and its samples in seconds.
+
+    There are no samples where the runtime tells the time of the whole network alone.
+    """
 
     name: str
     output: str
@@ -24,10 +27,14 @@ class ExecutedLayer:
 
 
 class Runtime(Protocol):
-    """A runtime says how to build a model of layers, and how to read what its harness answered."""
+    """A runtime says how to build a model of layers, and how to read what its harness answered.
+
+    `optimizes` tells that its harness writes the model that it really executes.
+    """
 
     name: str
     harness: Path
+    optimizes: bool
 
     def build(self, layers: Sequence[LayerSpec]) -> bytes:
         """A model in which every layer stands in a branch of its own."""

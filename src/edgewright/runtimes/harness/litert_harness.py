@@ -4,6 +4,7 @@ Jobs come as JSON lines on standard input, each is answered by one JSON line on 
 
     {"job": "about"}
     {"job": "layers", "model": PATH, ...}     end-to-end times, and the time of every subgraph by itself
+    {"job": "delegates", "model": PATH, ...}  the parts of the model that XNNPACK has taken over
     {"job": "load", "model": PATH, ...}       opens a model and keeps it open, warm
     {"job": "round", ...}                     end-to-end times of the model that is kept open
     {"job": "outputs", "model": PATH, "to": NPZ, ...}   the outputs on random inputs
@@ -31,6 +32,7 @@ from typing import Any
 
 os.environ["NUMPY_MADVISE_HUGEPAGE"] = "0"  # huge pages of freed arrays would be counted as the network's
 
+import ai_edge_litert
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
@@ -39,6 +41,8 @@ Array = np.ndarray[Any, Any]
 Run = Callable[[], Any]
 Shapes = dict[str, list[int]]
 LEVELS = {"all": OpResolverType.AUTO, "none": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
+LIBRARY = max(Path(ai_edge_litert.__file__).parent.glob("*.so"), key=lambda path: path.stat().st_size)
+FEWEST_TURNS, FEWEST_CALM = 3, 2
 TIMED_TOGETHER_S = 2e-5
 """A sample of a shorter run is the mean over as many runs as take this long, so that the clock weighs little."""
 
@@ -74,8 +78,9 @@ class Model:
     ) -> None:
         if not Path(path).is_file():
             raise FileNotFoundError(path)
+        if level not in LEVELS:
+            raise ValueError(f"LiteRT has the levels {' and '.join(LEVELS)}, not {level}")
         OPENED.append(path)
-        self.level = level
         self.interpreter = Interpreter(path, num_threads=threads, experimental_op_resolver_type=LEVELS[level])
         self.bare = self.interpreter._interpreter
         self.subgraphs = int(self.bare.NumSubgraphs())
@@ -124,50 +129,105 @@ def layers(
 ) -> Answer:
     """End-to-end samples of the main subgraph; then, for a model that `build` made, samples of each subgraph.
 
-    With several subgraphs, all of them are run in turns, so that between two runs of one all the others run.
+    With several subgraphs, all of them are run in turns, so that between two runs of one all the others run. Rounds
+    that something disturbed are run again.
     """
     pin(cpu, threads)
     opened = Model(model, threads, level, shapes, seed)
     rounds = limits.pop("rounds", 5)
     share = {**limits, "limit_s": limits.get("limit_s", 1.0) / rounds}
     warmup_runs = warm_up(opened.run, limits.get("warmup_s", 0.004))
-    if end_to_end:
-        samples = [value for _ in range(rounds) for value in sample(opened.run, **share)]
-        return {"samples_s": samples, "warmup_runs": warmup_runs, "nodes": nodes_of(opened, rounds, share)}
-    return {"samples_s": [], "warmup_runs": warmup_runs, "nodes": nodes_of(opened, rounds, share)}
-
-
-def nodes_of(opened: Model, rounds: int, share: Answer) -> list[Answer]:
-    """One sample a round of every subgraph."""
+    whole: list[list[float]] = []
+    if end_to_end or opened.subgraphs == 1:
+        whole = calm_rounds(lambda: sample(opened.run, **share), rounds)
     if opened.subgraphs == 1:
-        samples = np.array([[middle_mean(np.array(sample(opened.run, **share)))] for _ in range(rounds)])
+        by_round = np.array([[middle_mean(np.array(found))] for found in whole])
     else:
-        samples = in_turns(opened, rounds, share)
-    return [
-        {"name": str(index), "level": opened.level, "samples_s": [round(float(s), 9) for s in column]}
-        for index, column in enumerate(samples.T)
+        feeds = all_feeds(opened)
+        by_round = np.array(calm_rounds(lambda: in_turns(opened, feeds, share["limit_s"]), rounds))
+    nodes = [
+        {"name": str(index), "level": level, "samples_s": [round(float(s), 9) for s in column]}
+        for index, column in enumerate(by_round.T)
     ]
+    return {"samples_s": [s for found in whole for s in found], "warmup_runs": warmup_runs, "nodes": nodes}
 
 
-def in_turns(opened: Model, rounds: int, share: Answer) -> Array:
-    """Samples of every subgraph by (round, subgraph), all of them run in turns.
+def calm_rounds(run_round: Callable[[], list[float]], rounds: int) -> list[list[float]]:
+    """What so many rounds found in which nothing disturbed; all of twice as many where it does not come to a rest."""
+    found: list[list[float]] = []
+    calm: list[bool] = []
+    while sum(calm) < rounds and len(calm) < 2 * rounds:
+        PROBE.wait()
+        found.append(run_round())
+        calm.append(PROBE.is_calm())
+    if sum(calm) < min(rounds, FEWEST_CALM):
+        return found
+    return [samples for samples, keep in zip(found, calm, strict=True) if keep]
 
-    Before each of its runs a subgraph's inputs are written, as the op before it would have done in a network.
+
+class Probe:
+    """Tells from a few short computations, always the same, whether something slows the machine down right now.
+
+    Neighbours on a shared machine do so in bursts of a good part of a second, in which everything takes longer.
     """
+
+    SLOWER, PATIENCE_S, REMEMBERED = 1.08, 0.3, 400
+
+    def __init__(self) -> None:
+        self.first, self.second, self.product = (np.full(16_384, 1.5, np.float32) for _ in range(3))
+        self.seen: list[float] = []
+
+    def time(self) -> float:
+        for _ in range(2):
+            np.multiply(self.first, self.second, out=self.product)
+        start = time.perf_counter()
+        for _ in range(10):
+            np.multiply(self.first, self.second, out=self.product)
+        return time.perf_counter() - start
+
+    def is_calm(self) -> bool:
+        """Whether the computations take as long as they mostly do."""
+        while len(self.seen) < self.REMEMBERED // 10:
+            self.seen.append(self.time())
+        self.seen = [*self.seen[-self.REMEMBERED :], self.time()]
+        return self.seen[-1] < self.longest()
+
+    def longest(self) -> float:
+        return self.SLOWER * sorted(self.seen)[len(self.seen) // 4]
+
+    def wait(self) -> None:
+        """Until nothing disturbs, but not for long."""
+        if self.is_calm():
+            return
+        end = time.perf_counter() + self.PATIENCE_S
+        while self.time() > self.longest() and time.perf_counter() < end:
+            pass
+
+
+Feed = list[tuple[int, Array]]
+
+
+def all_feeds(opened: Model) -> list[Feed]:
+    """The inputs of every subgraph, which has run once."""
     feeds = []
     for index in range(opened.subgraphs):
         opened.bare.AllocateTensors(index)
         feeds.append([(d["index"], opened.values(d)) for d in subgraph_inputs(opened, index)])
     for index in range(opened.subgraphs):
         opened.bare.Invoke(index)
-    samples = []
-    for _ in range(rounds):
-        turns: list[list[float]] = []
-        end = time.perf_counter() + share["limit_s"]
-        while len(turns) < share.get("least", 2) or time.perf_counter() < end:
-            turns.append([fed_run(opened, index, feed) for index, feed in enumerate(feeds)])
-        samples.append(middle_mean(np.array(turns)))
-    return np.array(samples)
+    return feeds
+
+
+def in_turns(opened: Model, feeds: list[Feed], limit_s: float) -> list[float]:
+    """Seconds of every subgraph, all of them run in turns for a while.
+
+    Before each of its runs a subgraph's inputs are written, as the op before it would have done in a network.
+    """
+    turns: list[list[float]] = []
+    end = time.perf_counter() + limit_s
+    while len(turns) < FEWEST_TURNS or time.perf_counter() < end:
+        turns.append([fed_run(opened, index, feed) for index, feed in enumerate(feeds)])
+    return [float(time_s) for time_s in middle_mean(np.array(turns))]
 
 
 def subgraph_inputs(opened: Model, index: int) -> list[Answer]:
@@ -176,12 +236,25 @@ def subgraph_inputs(opened: Model, index: int) -> list[Answer]:
     return [d for d in details if d["name"].startswith("input")]
 
 
-def fed_run(opened: Model, index: int, feed: list[tuple[int, Array]]) -> float:
+def fed_run(opened: Model, index: int, feed: Feed) -> float:
     for tensor, value in feed:
         opened.bare.SetTensor(tensor, value, index)
     start = time.perf_counter()
     opened.bare.Invoke(index)
     return time.perf_counter() - start
+
+
+def delegates(model: str, threads: int = 1, level: str = "all", shapes: Shapes | None = None) -> Answer:
+    """What XNNPACK has taken over of the main subgraph: the names of the tensors that each part reads and makes."""
+    opened = Model(model, threads, level, shapes, fill=False)
+    names = {d["index"]: d["name"] for d in opened.interpreter.get_tensor_details()}
+    found = [op for op in opened.interpreter._get_ops_details() if op["op_name"] == "DELEGATE"]
+    return {
+        "delegates": [
+            {side: [names[index] for index in op[side] if index in names] for side in ("inputs", "outputs")}
+            for op in found
+        ]
+    }
 
 
 def load(
@@ -330,7 +403,7 @@ class PeakMeter:
     def flush(self) -> None:
         """Gives back so many pages at once, of memory and of a file, that no batch is left half counted."""
         touched(self.BATCH_PAGES).close()
-        with Path(sys.executable).open("rb") as file:
+        with LIBRARY.open("rb") as file:
             pages = mmap.mmap(file.fileno(), self.BATCH_PAGES * mmap.PAGESIZE, access=mmap.ACCESS_READ)
             sum(pages[:: mmap.PAGESIZE])
             pages.close()
@@ -405,11 +478,13 @@ def pin(cpu: int | None, threads: int) -> None:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
 
 
+PROBE = Probe()
 KEPT: dict[str, Run] = {}
 OPENED: list[str] = []
 JOBS: dict[str, Callable[..., Answer]] = {
     "about": about,
     "layers": layers,
+    "delegates": delegates,
     "load": load,
     "round": time_round,
     "outputs": outputs,

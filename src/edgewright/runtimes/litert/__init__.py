@@ -12,6 +12,7 @@ class LiteRT:
     """The runtime `litert`: builds TFLite models; what it executes follows from the file and what XNNPACK fuses."""
 
     name = "litert"
+    optimizes = False
     harness = Path(__file__).parent.parent / "harness" / "litert_harness.py"
 
     def build(self, layers: Sequence[LayerSpec]) -> bytes:

@@ -13,8 +13,8 @@ from edgewright.formats.tflite.load import parse, read_bytes
 from edgewright.formats.tflite.read import understand_model
 from edgewright.graph.layers import layer_of
 from edgewright.graph.types import Graph, LayerSpec, Op, Shape
+from edgewright.graph.xnnpack import Part, parts_of
 from edgewright.runtimes.base import ExecutedLayer
-from edgewright.runtimes.litert.fusions import Part, parts_of
 from edgewright.runtimes.litert.subgraph import BUILT
 
 

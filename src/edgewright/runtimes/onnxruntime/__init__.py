@@ -12,6 +12,7 @@ class OnnxRuntime:
     """The runtime `onnxruntime`: builds ONNX models, reads its optimized model and profile."""
 
     name = "onnxruntime"
+    optimizes = True
     harness = Path(__file__).parent.parent / "harness" / "onnxruntime_harness.py"
 
     def build(self, layers: Sequence[LayerSpec]) -> bytes:

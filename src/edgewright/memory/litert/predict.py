@@ -1,0 +1,139 @@
+"""Predicts what LiteRT takes for activations: its own arena, and the workspace that XNNPACK plans by itself.
+
+XNNPACK takes over runs of operators (delegates). What is made and read within one lies in XNNPACK's workspace, which
+all delegates share; all other tensors lie in the arena. Both are planned greedily by size. The arena keeps the
+network's inputs to the end, and writes nothing in place; the workspace lets elementwise operators write over
+their first operand where nobody else reads it.
+"""
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+
+from edgewright.graph.types import Graph, Op
+from edgewright.graph.xnnpack import parts_of
+from edgewright.memory.liveness import Arena, place, timeline
+
+ARENA_ALIGNMENT_BYTES = 64
+WORKSPACE_ALIGNMENT_BYTES = 16
+_EXTRA_BYTES = 32
+"""What XNNPACK adds to its workspace, as kernels may read beyond the end of a tensor."""
+
+
+@dataclass(frozen=True)
+class Delegate:
+    """A run of operators that XNNPACK has taken over: the tensors that it reads and makes."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LitertPeak:
+    """Bytes for activations: the arena, and the workspace of XNNPACK; both are held for good.
+
+    `weights_bytes` are those of the file; XNNPACK keeps a packed copy of them besides.
+    """
+
+    arena: Arena
+    workspace: Arena
+    arena_bytes: int
+    workspace_bytes: int
+    weights_bytes: int
+    holders: tuple[tuple[str, str, int], ...]
+
+    @property
+    def peak_bytes(self) -> int:
+        return self.arena_bytes + self.workspace_bytes
+
+
+def predict_peak(graph: Graph, delegates: Sequence[Delegate]) -> LitertPeak:
+    """The peak of a network of which XNNPACK runs these parts; without any, that of the built-in kernels."""
+    runs = [_run_of(graph, delegate) for delegate in delegates]
+    outer = _outside(graph, runs, delegates)
+    arena = place(outer, in_place=False, alignment_bytes=ARENA_ALIGNMENT_BYTES)
+    inner = [_inside(graph, run, delegate) for run, delegate in zip(runs, delegates, strict=True)]
+    workspaces = [place(one, inputs_held=False, alignment_bytes=WORKSPACE_ALIGNMENT_BYTES) for one in inner]
+    largest = max(range(len(inner)), key=lambda index: workspaces[index].peak_bytes, default=None)
+    workspace = Arena({}, 0, "") if largest is None else workspaces[largest]
+    holders = [(name, "arena", size) for name, size in _at_peak(outer, in_place=False)]
+    if largest is not None:
+        holders += [(name, "workspace", size) for name, size in _at_peak(inner[largest], in_place=True)]
+    weights = sum(tensor.size_bytes for tensor in graph.tensors.values() if tensor.is_constant)
+    return LitertPeak(
+        arena, workspace, _up(arena.peak_bytes) + ARENA_ALIGNMENT_BYTES if arena.peak_bytes else 0,
+        workspace.peak_bytes + _EXTRA_BYTES if workspace.peak_bytes else 0, weights, tuple(holders),
+    )  # fmt: skip
+
+
+def _up(size_bytes: int) -> int:
+    return -(-size_bytes // ARENA_ALIGNMENT_BYTES) * ARENA_ALIGNMENT_BYTES
+
+
+def _at_peak(graph: Graph, in_place: bool) -> list[tuple[str, int]]:
+    """Who holds the memory where most is held, the largest first."""
+    lives = timeline(graph, in_place, inputs_held=not in_place)
+    return [(buffer.tensors[0], buffer.size_bytes) for buffer in lives.live_at(lives.peak_index)] if graph.ops else []
+
+
+def _run_of(graph: Graph, delegate: Delegate) -> tuple[Op, ...]:
+    """The operators of a delegate: what its outputs need, back to its inputs."""
+    makers = graph.producers()
+    names: set[str] = set()
+    open_names = list(delegate.outputs)
+    while open_names:
+        op = makers.get(open_names.pop())
+        if op is None or op.name in names:
+            continue
+        names.add(op.name)
+        open_names += [name for name in op.inputs if name not in delegate.inputs]
+    return tuple(op for op in graph.ops if op.name in names)
+
+
+def _outside(graph: Graph, runs: Sequence[Sequence[Op]], delegates: Sequence[Delegate]) -> Graph:
+    """The network with every delegate as one op, which stands where its last operator stood."""
+    last = {run[-1].name: index for index, run in enumerate(runs) if run}
+    inside = {op.name for run in runs for op in run}
+    ops: list[Op] = []
+    for op in graph.ops:
+        if op.name in last:
+            delegate = delegates[last[op.name]]
+            ops.append(Op(op.name, "other", _activations(graph, delegate.inputs), delegate.outputs))
+        elif op.name not in inside:
+            ops.append(op)
+    return _with(graph, ops, graph.inputs, graph.outputs)
+
+
+def _inside(graph: Graph, run: Sequence[Op], delegate: Delegate) -> Graph:
+    """What XNNPACK runs of a delegate; tensors that LiteRT holds count nothing."""
+    held = {*delegate.inputs, *delegate.outputs}
+    part = Graph(tuple(run), graph.tensors, _activations(graph, delegate.inputs), delegate.outputs)
+    found = {one.op.name: one for one in parts_of(part)}
+    ops: list[Op] = []
+    for op in run:
+        one = found.get(op.name)
+        if one is not None:
+            ops.append(replace(op, inputs=(one.source, *op.inputs[1:]), outputs=(one.output, *op.outputs[1:])))
+        elif op.kind in ("reshape", "copy"):
+            ops.append(op)
+    readers = Graph(tuple(ops), graph.tensors, (), ()).consumers()
+    ops = [op if _overwrites(op, held, readers) else replace(op, kind="other") for op in ops]
+    reads = {name for op in ops for name in (*op.inputs, *op.outputs)}
+    inner = _with(graph, ops, (), tuple(name for name in delegate.outputs if name in reads))
+    tensors = {
+        name: replace(tensor, is_constant=True) if name in held else tensor for name, tensor in inner.tensors.items()
+    }
+    return replace(inner, tensors=tensors)
+
+
+def _overwrites(op: Op, held: Set[str], readers: Mapping[str, Sequence[Op]]) -> bool:
+    """Whether XNNPACK may write an operator's output over its first operand, which nobody else must read."""
+    return bool(op.inputs) and op.inputs[0] not in held and len(readers.get(op.inputs[0], ())) == 1
+
+
+def _activations(graph: Graph, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in graph.tensors and not graph.tensors[name].is_constant)
+
+
+def _with(graph: Graph, ops: Sequence[Op], inputs: tuple[str, ...], outputs: tuple[str, ...]) -> Graph:
+    used = (name for op in ops for name in (*op.inputs, *op.outputs) if name)
+    return Graph(tuple(ops), {name: graph.tensors[name] for name in (*inputs, *used, *outputs)}, inputs, outputs)

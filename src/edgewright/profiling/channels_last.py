@@ -1,0 +1,202 @@
+"""What is drawn for runtimes of TFLite files: the layers of real networks, channels last, padded SAME or VALID."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+
+from edgewright.graph.types import LayerSpec, Shape, Window
+from edgewright.profiling import elementwise, windowed
+from edgewright.profiling.draws import Repertoire
+from edgewright.profiling.sampling import Draw, Random, windowed_output
+
+_ACTIVATIONS = {(), ("relu",), ("clip",)}
+_UNARY_INT8 = frozenset({"sigmoid", "tanh", "leaky_relu", "hard_swish", "relu"})
+_UNARY = frozenset({"relu", "sigmoid", "tanh", "leaky_relu", "clip", "hard_swish", "exp", "sqrt", "gelu", "abs", "neg",
+                    "log", "elu", "sin", "cos"})  # fmt: skip
+_REDUCTIONS = frozenset({"mean", "sum", "max", "min"})
+
+
+def channels_last(layer: LayerSpec | None) -> LayerSpec | None:
+    """The layer as TFLite has it; None where it has nothing like it."""
+    if layer is None or layer.fused not in _ACTIVATIONS:
+        return None
+    if layer.window is not None:
+        return _windowed(layer)
+    rule = _RULES.get(layer.kind)
+    return rule(layer) if rule is not None else layer
+
+
+def padded_as_before(layer: LayerSpec | None) -> LayerSpec | None:
+    """A layer with its sides changed, its window padded SAME or VALID again."""
+    return layer if layer is None or layer.window is None else _windowed(layer)
+
+
+def _windowed(layer: LayerSpec) -> LayerSpec | None:
+    """Where a window is padded at all, it is padded SAME."""
+    window = layer.window
+    if window is None or len(window.kernel) != 2:
+        return None
+    if layer.kind == "transposed_conv":
+        return _transposed(layer)
+    if max(window.stride) > 1 and max(window.dilation) > 1:
+        return None
+    padding: tuple[tuple[int, int], ...] = ((0, 0), (0, 0))
+    if any(map(any, window.padding)):
+        padding = tuple(map(_same, layer.input[2:], window.extent, window.stride))
+    seen = replace(window, padding=padding)
+    made = windowed_output(layer.input[2:], seen)
+    return None if made is None else replace(layer, window=seen, outputs=((*layer.output[:2], *made),), variant="")
+
+
+def _same(size: int, extent: int, stride: int) -> tuple[int, int]:
+    total = max((-(-size // stride) - 1) * stride + extent - size, 0)
+    return total // 2, total - total // 2
+
+
+def _transposed(layer: LayerSpec) -> LayerSpec:
+    """Upsampling by the stride, padded SAME where the window is larger than its stride."""
+    assert layer.window is not None
+    window = layer.window
+    cropped = [max(extent - stride, 0) for extent, stride in zip(window.extent, window.stride, strict=True)]
+    padding = tuple((crop // 2, crop - crop // 2) for crop in cropped)
+    made = tuple(size * stride for size, stride in zip(layer.input[2:], window.stride, strict=True))
+    if min(window.extent) < max(window.stride):
+        padding = ((0, 0), (0, 0))
+        columns = zip(layer.input[2:], window.stride, window.extent, strict=True)
+        made = tuple((size - 1) * stride + extent for size, stride, extent in columns)
+    seen = Window(window.kernel, window.stride, window.dilation, padding)
+    return replace(layer, window=seen, outputs=((*layer.output[:2], *made),))
+
+
+def _unary(layer: LayerSpec) -> LayerSpec | None:
+    return layer if layer.variant in _UNARY else None
+
+
+def _binary(layer: LayerSpec) -> LayerSpec | None:
+    """What is broadcast along a map is one item for each channel, which are last."""
+    if layer.variant == "where" or len(layer.input) > 2:
+        return None
+    if len(layer.input) == 2 and layer.inputs[1][-1] == 1:
+        inputs = tuple(shape[::-1] for shape in layer.inputs)
+        return replace(layer, inputs=inputs, outputs=(layer.output[::-1],))
+    return layer
+
+
+def _softmax(layer: LayerSpec) -> LayerSpec | None:
+    return layer if layer.variant == "softmax-inner" else None
+
+
+def _reduction(layer: LayerSpec) -> LayerSpec | None:
+    return layer if layer.variant.rpartition("-")[0] in _REDUCTIONS else None
+
+
+def _global_pool(layer: LayerSpec) -> LayerSpec | None:
+    """A mean over all of a map, or a pool with a window as large."""
+    batch, channels, *space = layer.input
+    if layer.variant != "average" or batch != 1 or len(space) != 2:
+        return None
+    if channels % 2:
+        rows = space[0] * space[1]
+        return LayerSpec("reduction", ((rows, channels),), ((1, channels),), variant="mean-outer")
+    sides = (space[0], space[1])
+    window = Window(sides, sides, (1, 1), ((0, 0), (0, 0)))
+    return LayerSpec("average_pool", (layer.input,), ((1, channels, 1, 1),), window)
+
+
+def _moved(layer: LayerSpec) -> LayerSpec | None:
+    """An axis of channels is the last one; where two axes change, they are rows and columns."""
+    if layer.variant == "edge":
+        return None
+    shapes = (*layer.inputs, *layer.outputs)
+    if all(len(shape) == 3 and shape[0] == 1 for shape in shapes):
+        return _mapped(layer, lambda shape: (shape[2], shape[1], 1))
+    if layer.kind in ("pad", "slice") and layer.input[1:] != layer.output[1:] and layer.input[0] == layer.output[0]:
+        changes = [before != after for before, after in zip(layer.input, layer.output, strict=True)]
+        if sum(changes) == 2:
+            return _mapped(layer, lambda shape: (*shape[1:], shape[0]))
+    return layer
+
+
+def _mapped(layer: LayerSpec, change: Callable[[Shape], Shape]) -> LayerSpec:
+    return replace(layer, inputs=tuple(map(change, layer.inputs)), outputs=tuple(map(change, layer.outputs)))
+
+
+def _reorder(layer: LayerSpec) -> LayerSpec:
+    return replace(layer, variant=f"{layer.variant.removesuffix('-last')}-last")
+
+
+_RULES = MappingProxyType(
+    {"unary": _unary, "binary": _binary, "softmax": _softmax, "reduction": _reduction, "global_pool": _global_pool,
+     "concat": _moved, "split": _moved, "slice": _moved, "pad": _moved, "reorder": _reorder}
+)  # fmt: skip
+
+
+def _drawn(draw: Draw) -> Draw:
+    return lambda random: channels_last(draw(random))
+
+
+def _eight_bit(draw: Draw) -> Draw:
+    """The same layer on 8-bit integers, where the format has it."""
+
+    def draw_eight_bit(random: Random) -> LayerSpec | None:
+        layer = draw(random)
+        if layer is None or (layer.kind == "unary" and layer.variant not in _UNARY_INT8):
+            return None
+        if layer.kind == "binary" and layer.variant not in ("add", "mul", "sub"):
+            return None
+        return replace(layer, dtype="int8")
+
+    return draw_eight_bit
+
+
+def _quantization(kind: str) -> Draw:
+    def draw_quantization(random: Random) -> LayerSpec:
+        layer = elementwise.DRAWS["unary"](random)
+        assert layer is not None
+        return replace(layer, kind=kind, dtype="int8", variant=f"{kind}_linear")
+
+    return draw_quantization
+
+
+_FLOAT = MappingProxyType(
+    {
+        family: _drawn({**windowed.DRAWS, **elementwise.DRAWS}[family])
+        for family in (
+            "conv", "depthwise_conv", "transposed_conv", "fully_connected", "matmul", "max_pool", "average_pool",
+            "global_pool", "unary", "binary", "softmax", "reduction", "resize", "reorder", "concat", "split", "slice",
+            "pad", "transpose",
+        )
+    }
+)  # fmt: skip
+DRAWS: Mapping[str, Draw] = MappingProxyType(
+    {
+        **_FLOAT,
+        **{f"{family}_int8": _eight_bit(draw) for family, draw in _FLOAT.items()},
+        "quantize_int8": _quantization("quantize"),
+        "dequantize_int8": _quantization("dequantize"),
+    }
+)
+"""A draw for each name in `FAMILY_WEIGHTS`; what it draws may be of another family (a mean for a global pool)."""
+
+FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
+    {
+        "conv": 24, "depthwise_conv": 14, "fully_connected": 8, "transposed_conv": 3, "matmul": 3, "max_pool": 4,
+        "average_pool": 4, "global_pool": 2, "unary": 7, "binary": 6, "softmax": 2, "reduction": 4, "resize": 4,
+        "reorder": 1.5, "concat": 3, "split": 2, "slice": 4, "pad": 4, "transpose": 4,
+        "conv_int8": 20, "depthwise_conv_int8": 14, "fully_connected_int8": 7, "transposed_conv_int8": 2,
+        "matmul_int8": 2, "max_pool_int8": 3, "average_pool_int8": 4, "global_pool_int8": 2, "unary_int8": 4,
+        "binary_int8": 5, "softmax_int8": 1.5, "reduction_int8": 3, "resize_int8": 3, "reorder_int8": 1,
+        "concat_int8": 3, "split_int8": 1.5, "slice_int8": 3, "pad_int8": 4, "transpose_int8": 2,
+        "quantize_int8": 2, "dequantize_int8": 2,
+    }
+)  # fmt: skip
+COMMON: Mapping[str, float] = MappingProxyType(
+    {
+        "conv": 4, "depthwise_conv": 2, "fully_connected": 1, "max_pool": 0.5, "average_pool": 0.5, "binary": 1,
+        "unary": 0.5, "concat": 0.5, "pad": 0.5, "conv_int8": 4, "depthwise_conv_int8": 2, "fully_connected_int8": 1,
+        "binary_int8": 0.5,
+    }
+)  # fmt: skip
+
+CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, COMMON, 5e4, padded_as_before)
+"""What is drawn for runtimes of TFLite files."""
