@@ -86,13 +86,13 @@ def _plots(explained: Explanation, colours: dict[str, str]) -> str:
     if explained.stairs is not None:
         title = f"{words(explained.stairs.layer.kind)}, input {'x'.join(map(str, explained.stairs.layer.input))}"
         plots.append(_section(f"Staircase: {title}", staircase(explained.stairs)))
-    if explained.measured_s is not None:
+    if explained.layers_are_measured:
         plots.append(_section("Predicted against measured, layer by layer", scatter(explained, colours)))
     return f'<div class="pair">{"".join(plots)}</div>' if plots else ""
 
 
 def _layers(explained: Explanation, colours: dict[str, str]) -> str:
-    measured = explained.measured_s is not None
+    measured = explained.layers_are_measured
     heads = ("layer", "shape", "MACs", "predicted", *(("measured", "miss") if measured else ()), "share", "")
     most = max((layer.share for layer in explained.layers), default=1.0) or 1.0
     rows = [_layer(layer, measured, most, colours[layer.kind]) for layer in explained.layers]

@@ -60,7 +60,7 @@ def header(explained: Explanation) -> Text:
 
 def _layers(explained: Explanation, everything: bool) -> Table:
     """The layers in the order in which they run; small ones are left out and counted together."""
-    measured = explained.measured_s is not None
+    measured = explained.layers_are_measured
     shown = _longest(explained.layers, len(explained.layers) if everything else MOST_ROWS)
     columns = [
         "layer",
@@ -102,7 +102,7 @@ def _row(layer: LayerView, measured: bool) -> list[str | Text]:
 
 
 def _kinds(explained: Explanation) -> Table:
-    measured = explained.measured_s is not None
+    measured = explained.layers_are_measured
     made = table("kind", "layers", "MACs", "predicted", *(["measured"] if measured else []), "share")
     for kind in explained.kinds:
         made.add_row(

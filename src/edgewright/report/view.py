@@ -117,6 +117,11 @@ class Explanation:
     rules: str | None = None
 
     @property
+    def layers_are_measured(self) -> bool:
+        """Whether the runtime told how long each layer took, and not the whole network alone."""
+        return any(layer.measured_s is not None for layer in self.layers)
+
+    @property
     def advised(self) -> tuple[LayerView, ...]:
         """The layers for which a nearby width is faster, the most that can be saved first."""
         found = [layer for layer in self.layers if layer.advice is not None]
