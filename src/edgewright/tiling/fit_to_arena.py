@@ -68,12 +68,12 @@ def fit_arena(
         return planned.fit(planned.untiled)
     found = planned.search()
     if budget_bytes is None:
-        return min((planned.fit(one) for one in found[:_MOST_PLANNED]), key=lambda fit: fit.after.arena_bytes)
+        return planned.smallest(found)
     promising = sorted((one for one in found if one.arena_bytes <= budget_bytes), key=lambda one: one.time_s)
     for one in promising[: 2 * _MOST_PLANNED]:
         if planned.fit(one).after.arena_bytes <= budget_bytes:
             return planned.fit(one)
-    best = min((planned.fit(one) for one in found[:_MOST_PLANNED]), key=lambda fit: fit.after.arena_bytes)
+    best = planned.smallest(found)
     if best.after.arena_bytes <= budget_bytes:
         return best
     least = best.after.arena_bytes
@@ -102,7 +102,17 @@ class _Planned:
         """All candidates, the smallest arena first."""
         return sorted(self.searching.candidates(), key=lambda one: one.arena_bytes)
 
+    def smallest(self, found: Sequence[Candidate]) -> ArenaFit:
+        """The least arena of candidates, of which no later one is expected to need less, or the network as it is."""
+        best = self.fit(self.untiled)
+        for one in found[:_MOST_PLANNED]:
+            if one.arena_bytes >= best.after.arena_bytes:
+                break
+            best = min(best, self.fit(one), key=lambda fit: fit.after.arena_bytes)
+        return best
+
     def fit(self, one: Candidate) -> ArenaFit:
+        """A candidate with its offsets."""
         if id(one) not in self.fits:
             self.fits[id(one)] = self._fit(one)
         return self.fits[id(one)]
