@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgewright.api import File, OnProgress, Shapes, drawn
-from edgewright.errors import EdgewrightError, ModelError
+from edgewright.errors import EdgewrightError, MeasurementError, ModelError, StoreError
 
 if TYPE_CHECKING:
+    from edgewright.graph.types import Graph
     from edgewright.memory.onnxruntime import Settings
     from edgewright.report.memory_view import MemoryView
     from edgewright.report.tiling_view import FrontierView, ProofView, TilingView
@@ -20,7 +21,8 @@ def memory(
 ) -> "MemoryView":
     """The peak memory of a network as predicted, who holds it, what lives at each op, and the lower bound.
 
-    Nothing of the network is run. Raises ModelError, MeasurementError.
+    Nothing of the network is run. A TFLite file is predicted for LiteRT with XNNPACK, which loads it to tell what it
+    takes over. Raises ModelError, MeasurementError.
     """
     from edgewright.formats import open as open_format
     from edgewright.memory.onnxruntime import predict_peak
@@ -28,9 +30,23 @@ def memory(
     from edgewright.report.memory_view import memory_view
 
     path = Path(model)
-    graph = open_format(path).read(path, input_shapes)
+    form = open_format(path)
+    graph = form.read(path, input_shapes)
+    if form.name == "tflite":
+        return _litert_memory(path, graph, settings)
     peak = predict_peak(graph, settings, block=block_channels(), threads=threads, open_inputs=tuple(input_shapes or ()))
     return memory_view(str(path), graph, peak)
+
+
+def _litert_memory(path: Path, graph: "Graph", settings: "Settings") -> "MemoryView":
+    from edgewright.memory.litert import Delegate, predict_peak
+    from edgewright.profiling.local import delegates
+    from edgewright.report.memory_view import litert_view
+
+    if settings != "default":
+        raise MeasurementError(f"{path}: the settings `{settings}` are those of ONNX Runtime")
+    taken = [Delegate(*sides) for sides in delegates(path)]
+    return litert_view(str(path), graph, predict_peak(graph, taken))
 
 
 def tile(

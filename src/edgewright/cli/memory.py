@@ -18,7 +18,9 @@ def add(commands: Commands) -> None:
     )
     command.add_argument("model", metavar="MODEL")
     command.add_argument(
-        "--runtime", choices=("onnxruntime", micro.RUNTIME), help="tflm: the tensor arena of TensorFlow Lite Micro"
+        "--runtime",
+        choices=("onnxruntime", "litert", micro.RUNTIME),
+        help="tflm: the tensor arena of TensorFlow Lite Micro",
     )
     add_settings(command, "default")
     add_inputs(command)

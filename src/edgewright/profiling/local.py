@@ -47,6 +47,16 @@ def block_channels(runtime: str = "onnxruntime") -> int:
         return int(client.ask("layout")["block_channels"])
 
 
+def delegates(model: Path) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Names of the tensors that each part of a TFLite model reads and makes which XNNPACK takes over.
+
+    Raises RuntimeRefusedError or DeviceError, which name the file.
+    """
+    with start("litert") as client, _naming(model):
+        found = client.ask("delegates", model=client.put(model))["delegates"]
+    return [(tuple(one["inputs"]), tuple(one["outputs"])) for one in found]
+
+
 def network_layers(
     here: Workplace, model: Path, shapes: Mapping[str, Shape]
 ) -> tuple[tuple[ExecutedLayer, ...], tuple[float, ...]]:
@@ -55,11 +65,18 @@ def network_layers(
     Raises RuntimeRefusedError or DeviceError, which name the file.
     """
     how = replace(here.how, limit_s=_NETWORK_LIMIT_S)
-    try:
+    with _naming(model):
         layers, samples_s, _ = executed_layers(replace(here, how=how), model, shapes)
+    return layers, samples_s
+
+
+@contextmanager
+def _naming(model: Path) -> Iterator[None]:
+    """Failures within name the model."""
+    try:
+        yield
     except (RuntimeRefusedError, DeviceError) as error:
         raise type(error)(f"{model}: {error}") from error
-    return layers, samples_s
 
 
 def plan_for(here: Workplace, models: Sequence[Path], shapes: Mapping[str, Shape]) -> Plan:

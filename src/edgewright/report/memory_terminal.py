@@ -24,7 +24,7 @@ def draw_memory(view: MemoryView) -> RenderableType:
 def _header(view: MemoryView) -> Text:
     told = Text()
     told.append(Path(view.model).name, style="bold")
-    told.append(f" under the {view.settings} settings of onnxruntime\npredicted peak ")
+    told.append(f" under the {view.settings} settings of {view.runtime}\npredicted peak ")
     told.append(format_bytes(view.peak_bytes), style="bold")
     told.append(f" at {view.peak_op or 'the start'}, inputs and outputs included, weights apart\n")
     parts = {

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from edgewright.graph.types import Graph
+from edgewright.memory.litert import LitertPeak
 from edgewright.memory.liveness import timeline
 from edgewright.memory.onnxruntime import PeakPrediction
 
@@ -44,6 +45,7 @@ class MemoryView:
     holders: tuple[Holder, ...]
     timeline_bytes: tuple[tuple[str, int], ...]
     arena_bytes: int = 0
+    runtime: str = "onnxruntime"
 
 
 def memory_view(model: str, graph: Graph, peak: PeakPrediction) -> MemoryView:
@@ -57,6 +59,24 @@ def memory_view(model: str, graph: Graph, peak: PeakPrediction) -> MemoryView:
         lives.peak_bytes, graph.ops[lives.peak_index].name if graph.ops else "",
         tuple(_holder(graph, *one, peak.peak_bytes) for one in holders if one[2]), peak.timeline_bytes,
         peak.arena_bytes,
+    )  # fmt: skip
+
+
+def litert_view(model: str, graph: Graph, peak: LitertPeak) -> MemoryView:
+    """The view of a prediction for LiteRT, which holds its arena and XNNPACK's workspace all the time."""
+    lives = timeline(graph)
+    peak_op = graph.ops[lives.peak_index].name if graph.ops else ""
+    inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
+    outputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.outputs))
+    kinds = dict.fromkeys(graph.outputs, "output") | dict.fromkeys(graph.inputs, "input")
+    holders = sorted(peak.holders, key=lambda one: -one[1])
+    return MemoryView(
+        model, "default", peak.peak_bytes, peak.workspace.peak_op or peak.arena.peak_op,
+        max(peak.peak_bytes - inputs - outputs - peak.overhead_bytes, 0), outputs, 0, inputs, peak.overhead_bytes,
+        peak.weights_bytes, lives.peak_bytes, peak_op,
+        tuple(_holder(graph, name, kinds.get(name, "tensor"), size, peak.peak_bytes) for name, size in holders),
+        tuple((op.name, size) for op, size in zip(graph.ops, lives.live_bytes, strict=True)),
+        peak.arena_bytes, "litert",
     )  # fmt: skip
 
 

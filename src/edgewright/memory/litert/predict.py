@@ -31,7 +31,8 @@ class Delegate:
 class LitertPeak:
     """Bytes for activations: the arena, and the workspace of XNNPACK; both are held for good.
 
-    `weights_bytes` are those of the file; XNNPACK keeps a packed copy of them besides.
+    `weights_bytes` are those of the file, of which XNNPACK keeps a packed copy besides; `overhead_bytes` is what
+    alignment adds. `holders` are the tensors that the arena holds at its peak, and those of the workspace at its own.
     """
 
     arena: Arena
@@ -39,7 +40,8 @@ class LitertPeak:
     arena_bytes: int
     workspace_bytes: int
     weights_bytes: int
-    holders: tuple[tuple[str, str, int], ...]
+    overhead_bytes: int
+    holders: tuple[tuple[str, int], ...]
 
     @property
     def peak_bytes(self) -> int:
@@ -55,14 +57,15 @@ def predict_peak(graph: Graph, delegates: Sequence[Delegate]) -> LitertPeak:
     workspaces = [place(one, inputs_held=False, alignment_bytes=WORKSPACE_ALIGNMENT_BYTES) for one in inner]
     largest = max(range(len(inner)), key=lambda index: workspaces[index].peak_bytes, default=None)
     workspace = Arena({}, 0, "") if largest is None else workspaces[largest]
-    holders = [(name, "arena", size) for name, size in _at_peak(outer, in_place=False)]
+    holders = _at_peak(outer, in_place=False)
     if largest is not None:
-        holders += [(name, "workspace", size) for name, size in _at_peak(inner[largest], in_place=True)]
+        holders += _at_peak(inner[largest], in_place=True)
     weights = sum(tensor.size_bytes for tensor in graph.tensors.values() if tensor.is_constant)
-    return LitertPeak(
-        arena, workspace, _up(arena.peak_bytes) + ARENA_ALIGNMENT_BYTES if arena.peak_bytes else 0,
-        workspace.peak_bytes + _EXTRA_BYTES if workspace.peak_bytes else 0, weights, tuple(holders),
-    )  # fmt: skip
+    arena_bytes = _up(arena.peak_bytes) + ARENA_ALIGNMENT_BYTES if arena.peak_bytes else 0
+    workspace_bytes = workspace.peak_bytes + _EXTRA_BYTES if workspace.peak_bytes else 0
+    overhead = arena_bytes - arena.peak_bytes + workspace_bytes - workspace.peak_bytes
+    held = tuple((name, size) for name, size in holders if size)
+    return LitertPeak(arena, workspace, arena_bytes, workspace_bytes, weights, overhead, held)
 
 
 def _up(size_bytes: int) -> int:
