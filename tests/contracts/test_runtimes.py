@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,9 @@ from tests.fakes import FakeClient, FakeRuntime
 from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Window
 from edgewright.profiling.batch import Circumstances, Workplace, calibrated, executed_layers
+from edgewright.profiling.channels_last import CHANNELS_LAST
 from edgewright.profiling.draws import DRAWS, work
+from edgewright.profiling.local import repertoire
 from edgewright.runtimes import open as open_runtime
 from edgewright.runtimes.client import HarnessClient
 from edgewright.transports.local import LocalTransport
@@ -22,7 +25,7 @@ DECOMPOSED = {"hard_swish", "to_blocked"}
 """Layers that a runtime runs as others, or not at all where its layout needs none."""
 
 
-@pytest.fixture(scope="module", params=["onnxruntime", "fake"])
+@pytest.fixture(scope="module", params=["onnxruntime", "litert", "fake"])
 def subject(request: pytest.FixtureRequest) -> Iterator[Workplace]:
     if request.param == "fake":
         yield Workplace(FakeClient(), FakeRuntime(), QUICK)  # type: ignore[arg-type]
@@ -33,17 +36,20 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Workplace]:
 
 
 def executed(subject: Workplace, layers: list[LayerSpec], folder: Path) -> list[LayerSpec]:
-    model = folder / "layers.onnx"
+    model = folder / "layers"
     model.write_bytes(subject.runtime.build(layers))
     return [found.layer for found in executed_layers(subject, model)[0]]
 
 
-@pytest.mark.parametrize("family", sorted(DRAWS))
+@pytest.mark.parametrize("family", sorted({*DRAWS, *CHANNELS_LAST.draws}))
 def test_a_layer_of_every_family_runs_and_is_told_as_it_was_asked_for(
     subject: Workplace, family: str, tmp_path: Path
 ) -> None:
     random = np.random.default_rng(3)
-    drawn = (DRAWS[family](random) for _ in range(100))
+    draws = repertoire(subject.runtime.name).draws
+    if family not in draws:
+        pytest.skip("the runtime's models have no such layers")
+    drawn = (draws[family](random) for _ in range(100))
     asked = [layer for layer in drawn if layer is not None and work(layer) < 3e7][:6]
     found = executed(subject, asked, tmp_path)
     missing = [layer for layer in asked if layer not in found and layer.variant not in DECOMPOSED]
@@ -65,12 +71,14 @@ def test_a_layer_of_every_family_runs_and_is_told_as_it_was_asked_for(
 def test_odd_widths_are_told_as_they_are_and_not_as_the_layout_pads_them(
     subject: Workplace, layer: LayerSpec, tmp_path: Path
 ) -> None:
+    if subject.runtime.name == "litert":
+        layer = replace(layer, variant="", fused=layer.fused if layer.fused in ((), ("relu",)) else ())
     assert layer in executed(subject, [layer], tmp_path)
 
 
 def test_samples_are_positive_and_one_for_each_round(subject: Workplace, tmp_path: Path) -> None:
     layer = LayerSpec("conv", ((1, 16, 20, 20),), ((1, 16, 20, 20),), LIGHT)
-    model = tmp_path / "layers.onnx"
+    model = tmp_path / "layers"
     model.write_bytes(subject.runtime.build([layer]))
     found, end_to_end_s, _ = executed_layers(subject, model)
     assert all(sample > 0 for one in found for sample in one.samples_s)
@@ -84,9 +92,10 @@ def test_measuring_costs_little_but_something(subject: Workplace) -> None:
     assert 0 <= overheads.run_s < 1e-2
 
 
-def test_what_is_no_model_is_refused_and_the_harness_goes_on(tmp_path: Path) -> None:
-    runtime = open_runtime("onnxruntime")
-    broken = tmp_path / "broken.onnx"
+@pytest.mark.parametrize("name", ["onnxruntime", "litert"])
+def test_what_is_no_model_is_refused_and_the_harness_goes_on(name: str, tmp_path: Path) -> None:
+    runtime = open_runtime(name)
+    broken = tmp_path / "broken"
     broken.write_bytes(b"not a model")
     with HarnessClient(LocalTransport(), runtime.harness, sys.executable) as client:
         with pytest.raises(RuntimeRefusedError):
