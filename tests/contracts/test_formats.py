@@ -11,8 +11,9 @@ from edgewright import formats
 from edgewright.errors import ModelError, ShapeError
 from edgewright.formats import Format
 from edgewright.graph import edits
-from edgewright.graph.edits import CloneOp, Concat, Edit, RemoveOp, Slice
+from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.layers import layer_of, layers_of
+from edgewright.graph.naming import named_after_outputs
 from edgewright.graph.types import KINDS, Graph
 
 Write = Callable[[Path, int | str], None]
@@ -20,10 +21,19 @@ Write = Callable[[Path, int | str], None]
 
 @dataclass(frozen=True)
 class Subject:
-    """A format with a writer of its files: a 3x3 convolution and a relu on `height` x 8 pixels of 4 channels."""
+    """A format with a writer of its files: a 3x3 convolution and a relu on `height` x 8 pixels of 4 channels.
+
+    `channels_last` is how it stores them, and `names_ops` whether it does so with the names of ops.
+    """
 
     suffix: str
     write: Write
+    channels_last: bool = False
+    names_ops: bool = True
+
+    def expected(self, graph: Graph) -> Graph:
+        """The network as it should be read from a file of this format."""
+        return graph if self.names_ops else named_after_outputs(graph)
 
 
 def _write_onnx(path: Path, height: int | str) -> None:
@@ -34,7 +44,16 @@ def _write_onnx(path: Path, height: int | str) -> None:
     path.write_bytes(model(nodes, {"x": (1, 4, height, 8)}, "y", {"w": weight}).SerializeToString())
 
 
-@pytest.fixture(params=[Subject(".onnx", _write_onnx)], ids=lambda subject: subject.suffix)
+def _write_tflite(path: Path, height: int | str) -> None:
+    from tests.formats.tflite.build import conv_relu
+
+    path.write_bytes(conv_relu(is_open=True) if isinstance(height, str) else conv_relu(height))
+
+
+@pytest.fixture(
+    params=[Subject(".onnx", _write_onnx), Subject(".tflite", _write_tflite, channels_last=True, names_ops=False)],
+    ids=lambda subject: subject.suffix,
+)
 def subject(request: pytest.FixtureRequest) -> Subject:
     found: Subject = request.param
     return found
@@ -52,19 +71,21 @@ def model_format(path: Path) -> Format:
     return formats.open(path)
 
 
-def _strips(graph: Graph) -> list[Edit]:
-    """The convolution in two strips."""
+def _strips(graph: Graph, model_format: Format) -> list[Edit]:
+    """The convolution in two strips, padded by ops of their own where the format can't pad one side."""
     conv = next(op for op in graph.ops if op.kind == "conv")
     source, rest = conv.inputs[0], conv.inputs[1:]
-    axis = graph.tensors[source].axes.index("H")
-    return [
-        RemoveOp(conv.name),
-        Slice("cut0", source, "x0", (axis,), (0,), (6,)),
-        CloneOp("conv0", conv.name, ("x0", *rest), ("a0",), ((1, 0), (1, 1))),
-        Slice("cut1", source, "x1", (axis,), (4,), (9,)),
-        CloneOp("conv1", conv.name, ("x1", *rest), ("a1",), ((0, 1), (1, 1))),
-        Concat("join", ("a0", "a1"), conv.outputs[0], axis),
-    ]
+    axes = graph.tensors[source].axes
+    axis, made = axes.index("H"), []
+    for number, (rows, padding) in enumerate((((0, 6), (1, 0)), ((4, 9), (0, 1)))):
+        made.append(Slice(f"cut{number}", source, f"x{number}", (axis,), rows[:1], rows[1:]))
+        given, window = f"x{number}", (padding, (1, 1))
+        if not model_format.expresses(conv, (rows[1] - rows[0], 8), window):
+            pairs = {"H": padding, "W": (1, 1)}
+            made.append(Pad(f"pad{number}", given, f"p{number}", tuple(pairs.get(letter, (0, 0)) for letter in axes)))
+            given, window = f"p{number}", ((0, 0), (0, 0))
+        made.append(CloneOp(f"conv{number}", conv.name, (given, *rest), (f"a{number}",), window))
+    return [RemoveOp(conv.name), *made, Concat("join", ("a0", "a1"), conv.outputs[0], axis)]
 
 
 def test_it_is_found_by_suffix_and_by_content(path: Path, model_format: Format) -> None:
@@ -97,21 +118,22 @@ def test_every_tensor_of_an_op_is_there_and_made_before_it_is_read(path: Path, m
     assert set(graph.outputs) <= there
 
 
-def test_reading_after_applying_is_editing_after_reading(path: Path, model_format: Format) -> None:
+def test_reading_after_applying_is_editing_after_reading(subject: Subject, path: Path, model_format: Format) -> None:
     graph, out = model_format.read(path), path.with_stem("out")
-    script = _strips(graph)
+    script = _strips(graph, model_format)
     model_format.apply(path, script, out)
-    assert model_format.read(out) == edits.apply(graph, script)
+    assert model_format.read(out) == subject.expected(edits.apply(graph, script))
 
 
 def test_an_open_shape_has_to_be_given_and_is_then_fixed(subject: Subject, path: Path, model_format: Format) -> None:
     subject.write(path, "height")
     with pytest.raises(ShapeError, match="--input"):
         model_format.read(path)
-    shapes = {"x": (1, 4, 9, 8)}
+    shapes = {"x": (1, 9, 8, 4) if subject.channels_last else (1, 4, 9, 8)}
     graph, out = model_format.read(path, shapes), path.with_stem("out")
-    model_format.apply(path, _strips(graph), out, shapes)
-    assert model_format.read(out) == edits.apply(graph, _strips(graph))
+    script = _strips(graph, model_format)
+    model_format.apply(path, script, out, shapes)
+    assert model_format.read(out) == subject.expected(edits.apply(graph, script))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.7, 0.95])

@@ -44,11 +44,11 @@ def stored_value(ops: Iterable[Op], tensor: Tensor, value: float) -> float:
 
 
 def _quantization(ops: list[Op], name: str) -> tuple[float, int] | None:
-    """Scale and zero point, found breadth first from the tensor over ops that keep them."""
+    """Scale and zero point, found breadth first from the tensor over ops that keep them; the newest ops first."""
     seen, queue = {name}, [name]
     while queue:
         current = queue.pop(0)
-        for op in ops:
+        for op in reversed(ops):
             for side, names in (("output", op.outputs), ("input", op.operands)):
                 if current in names[:1] and f"{side}_scale" in op.attributes:
                     return op.attributes[f"{side}_scale"], op.attributes[f"{side}_zero_point"]

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgewright.errors import ModelError, ShapeError
+from edgewright.errors import ModelError
 from edgewright.formats.axes import axes_of
 from edgewright.formats.tflite.load import parse, read_bytes
 from edgewright.formats.tflite.operators import Operator
 from edgewright.formats.tflite.ops import op_of
 from edgewright.formats.tflite.schema import Struct
+from edgewright.formats.tflite.shaping import fix_shapes
 from edgewright.formats.tflite.tensors import Tensors, indices, unique
 from edgewright.graph.types import Graph, Op, Shape
 
@@ -60,9 +61,9 @@ def understand(source: Path | bytes, input_shapes: Mapping[str, Shape] | None = 
 
 def understand_model(model: Struct, data: bytes, name: str, input_shapes: Mapping[str, Shape] | None = None) -> Reading:
     """What is found in a model that is checked; `name` stands in errors, `data` is the file that it is from."""
+    fix_shapes(model, name, input_shapes or {})
     subgraph = model.subgraphs[0]
     tensors = Tensors(model, subgraph, name)
-    _check_shapes(subgraph, tensors, input_shapes or {})
     operators = [Operator(one, model.operatorCodes[one.opcodeIndex], tensors) for one in subgraph.operators or ()]
     _check_order(operators, subgraph, tensors)
     ops: list[Op] = []
@@ -108,23 +109,6 @@ def _graph(ops: Sequence[Op], subgraph: Struct, tensors: Tensors) -> Graph:
     found = {name: tensors.neutral(tensors.by_name[name]) for name in names}
     axes = axes_of(ops, found, frozenset(op.name for op in ops if op.kind in _WINDOWED))
     return Graph(tuple(ops), {name: replace(found[name], axes=axes.get(name, "")) for name in names}, inputs, outputs)
-
-
-def _check_shapes(subgraph: Struct, tensors: Tensors, given: Mapping[str, Shape]) -> None:
-    """Raise ShapeError for an open dimension, other than the batch, that was not given a size."""
-    known = {tensors.names[index] for index in indices(subgraph.inputs)}
-    for name in given:
-        if name not in known:
-            raise ShapeError(f"{tensors.source}: the network has no input {name!r} (it has {', '.join(sorted(known))})")
-    for index in indices(subgraph.inputs):
-        signature = indices(tensors.stored[index].shapeSignature)
-        name = tensors.names[index]
-        if name in given:
-            if given[name] != tensors.shape(index):
-                raise ShapeError(f"{tensors.source}: input {name!r} has the shape {tensors.shape(index)}")
-        elif any(size < 0 for size in signature[1:]):
-            sizes = ",".join("?" if size < 0 else str(size) for size in signature)
-            raise ShapeError(f"{tensors.source}: input {name!r} has an open shape: give it with --input {name}={sizes}")
 
 
 def _check_order(operators: Sequence[Operator], subgraph: Struct, tensors: Tensors) -> None:
