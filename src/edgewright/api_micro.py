@@ -1,7 +1,6 @@
 """What edgewright does for TensorFlow Lite Micro, as functions; like `api`, of which this is a part."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,14 +86,12 @@ def tile_arena(
 
 
 def _read(path: Path) -> "tuple[Graph, dict[str, int]]":
-    """A network with its tensors in the order of the file, and the offsets that the file has for them."""
-    from edgewright.formats import open as open_format
-    from edgewright.formats.tflite.offline import read_offsets, tensor_names
-
+    """A network as TFLM sees it, and the offsets that its file has for tensors."""
     _check_format(path)
-    graph = open_format(path).read(path, None)
-    tensors = {name: graph.tensors[name] for name in tensor_names(path) if name in graph.tensors}
-    return replace(graph, tensors={**tensors, **graph.tensors}), read_offsets(path)
+    from edgewright.formats.tflite.micro import micro_graph
+    from edgewright.formats.tflite.offline import read_offsets
+
+    return micro_graph(path), read_offsets(path)
 
 
 def _check_format(path: Path) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from edgewright.graph.types import Graph, Op, Tensor
-from edgewright.memory.tflm.structures import EVAL_TENSOR, Build, Struct
+from edgewright.memory.tflm.structures import Build, Struct
 
 Sizes = Callable[[Op, Graph, Build], tuple[int, ...]]
 
@@ -66,6 +66,11 @@ def _reduced(op: Op, graph: Graph, _build: Build) -> tuple[int, ...]:
     return (*sums, 4 * len(given.shape), 4 * len(op.attributes.get("axes", ())))
 
 
+def _own_shape(op: Op, graph: Graph, _build: Build) -> tuple[int, ...]:
+    """A copy of the output's shape that can be written to."""
+    return (4 + 4 * len(graph.tensors[op.outputs[0]].shape),)
+
+
 def _mirrored(op: Op, graph: Graph, _build: Build) -> tuple[int, ...]:
     return (4 * len(_given(op, graph, 0).shape),) * 2
 
@@ -77,17 +82,6 @@ def _exponentials(op: Op, graph: Graph, _build: Build) -> tuple[int, ...]:
 
 def _log_softmax(op: Op, graph: Graph, _build: Build) -> tuple[int, ...]:
     return (40,) if _given(op, graph, 0).dtype == "int8" else ()
-
-
-def _transposed_operands(op: Op, graph: Graph, build: Build) -> tuple[int, ...]:
-    """Of a product of matrices: quantization, and a transposed copy of each operand that has the other order."""
-    left, right = _given(op, graph, 0), _given(op, graph, 1)
-    quantized = (28,) if left.dtype in {"int8", "int16"} else ()
-    copies = [left] * bool(op.attributes.get("transpose_a")) + [right] * (not op.attributes.get("transpose_b"))
-    return (
-        *quantized,
-        *(size for one in copies for size in (EVAL_TENSOR.size(build), 4 + 4 * len(one.shape), one.size_bytes)),
-    )
 
 
 _CONV = Struct("iiiiiiiiippiii", if_compressing="ii")
@@ -107,10 +101,9 @@ KERNELS: Mapping[str, Kernel] = MappingProxyType(
         "FULLY_CONNECTED": Kernel(
             Struct("iiccipp"), Struct("i" * 9 + "ppc", if_compressing="ii"), _row_channels, _unpacked_filter
         ),
-        "BATCH_MATMUL": Kernel(Struct("ccc"), Struct("pppp"), _transposed_operands),
         "AVERAGE_POOL_2D": Kernel(Struct("i" * 10), Struct("i" * 8)),
         "MAX_POOL_2D": Kernel(Struct("i" * 10), Struct("i" * 8)),
-        "L2_POOL_2D": Kernel(Struct("i" * 10)),
+        "L2_POOL_2D": Kernel(Struct("i" * 10), Struct("i" * 8)),
         "ADD": Kernel(Struct("ic"), Struct("i" * 15)),
         "SUB": Kernel(Struct("ic"), Struct("i" * 13)),
         "MUL": Kernel(_ACTIVATION, Struct("i" * 9)),
@@ -147,12 +140,12 @@ KERNELS: Mapping[str, Kernel] = MappingProxyType(
         "SPLIT_V": Kernel(_ACTIVATION),
         "PACK": Kernel(Struct("ii")),
         "UNPACK": Kernel(Struct("ii")),
-        "GATHER": Kernel(Struct("ii")),
+        "GATHER": Kernel(Struct("ii"), None, _own_shape),
         "CAST": Kernel(Struct("ii")),
         "ARG_MAX": Kernel(_ACTIVATION),
         "ARG_MIN": Kernel(_ACTIVATION),
-        "DEPTH_TO_SPACE": Kernel(_ACTIVATION),
-        "SPACE_TO_DEPTH": Kernel(_ACTIVATION),
+        "DEPTH_TO_SPACE": Kernel(_ACTIVATION, None, _own_shape),
+        "SPACE_TO_DEPTH": Kernel(_ACTIVATION, None, _own_shape),
         "L2_NORMALIZATION": Kernel(_ACTIVATION, Struct("i")),
         "SELECT_V2": Kernel(None, Struct("c")),
         "GREATER": Kernel(None, Struct("i" * 8)),

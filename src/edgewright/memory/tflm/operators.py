@@ -13,7 +13,7 @@ MOST_JOINED = 10
 _BY_KIND: Mapping[str, str] = MappingProxyType(
     {
         "conv": "CONV_2D", "depthwise_conv": "DEPTHWISE_CONV_2D", "transposed_conv": "TRANSPOSE_CONV",
-        "fully_connected": "FULLY_CONNECTED", "matmul": "BATCH_MATMUL", "max_pool": "MAX_POOL_2D",
+        "fully_connected": "FULLY_CONNECTED", "max_pool": "MAX_POOL_2D",
         "average_pool": "AVERAGE_POOL_2D", "concat": "CONCATENATION", "slice": "SLICE", "transpose": "TRANSPOSE",
         "quantize": "QUANTIZE", "dequantize": "DEQUANTIZE", "cast": "CAST",
     }
@@ -35,12 +35,21 @@ _PARAMETERS: Mapping[str, int] = MappingProxyType(
 )  # fmt: skip
 """Constants of the file that say how an op computes; a graph has their values, and not the tensors."""
 
-_FLOATS_ONLY = frozenset({"EXP", "CEIL", "ROUND", "L2_POOL_2D", "SQRT", "SQUARE", "LOG", "SIN", "COS"})
+_FLOATS_ONLY = frozenset(
+    {"EXP", "CEIL", "ROUND", "L2_POOL_2D", "SQRT", "SQUARE", "LOG", "SIN", "COS", "RSQRT", "NEG", "FLOOR"}
+)
+_NO_INT16 = frozenset(
+    {"DIV", "REDUCE_MAX", "REDUCE_MIN", "LOG_SOFTMAX", "MIRROR_PAD", "ELU", "HARD_SWISH", "ZEROS_LIKE", "PRELU", "GATHER",
+     "RESIZE_BILINEAR", "ARG_MAX", "ARG_MIN", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "L2_NORMALIZATION"}
+)  # fmt: skip
 _NARROW = frozenset({"int8", "uint8", "int16", "int4"})
 
 
 def kernel_name(op: Op) -> str:
-    """The name of an op in TFLite's schema, as far as kind and variant tell it."""
+    """The name of an op in TFLite's schema: its attribute `stored_as`, else as far as kind and variant tell it."""
+    stored = op.attributes.get("stored_as")
+    if stored is not None:
+        return str(stored)
     known = _BY_KIND.get(op.kind) or _BY_VARIANT.get((op.kind, op.variant)) or op.variant.upper()
     return known or op.kind.upper()
 
@@ -72,7 +81,7 @@ def _checked(op: Op, graph: Graph) -> str:
         reason = f"does not take {given[1]} weights with float activations"
     elif name == "CONCATENATION" and len(given) > MOST_JOINED:
         reason = f"joins at most {MOST_JOINED} tensors, not {len(given)}"
-    elif name in _FLOATS_ONLY and given[0] in _NARROW:
+    elif (name in _FLOATS_ONLY and given[0] in _NARROW) or (name in _NO_INT16 and given[0] == "int16"):
         reason = f"does not take {given[0]}"
     if reason:
         raise UnsupportedModelError(f"op {op.name!r} can't run on TensorFlow Lite Micro: {name} {reason}")
