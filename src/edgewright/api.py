@@ -104,8 +104,18 @@ def profile(
             store.forget(name)
         measured = campaign(here, path, header, plan, budget_s, report)
     on_progress("learning from what was measured", 1.0)
-    store.write_model(name, learn(measured))
+    earlier, learned_s = _learned_earlier(store, name)
+    changed = {m.layer.family for m in measured.measurements if m.started_s > learned_s}
+    store.write_model(name, learn(measured, earlier=earlier, changed=changed))
     return _summary(name)
+
+
+def _learned_earlier(store: "DeviceStore", name: str) -> tuple["ExecutionTimeModel | None", float]:
+    """What was learned of the device before, and when (seconds since the epoch); None where nothing was."""
+    try:
+        return store.model(name), store.model_path(name).stat().st_mtime
+    except (StoreError, OSError):
+        return None, 0.0
 
 
 def devices() -> tuple[DeviceSummary, ...]:

@@ -109,6 +109,17 @@ def test_families_of_other_precision_are_apart() -> None:
     assert byte_s < float_s / 2
 
 
+def test_only_what_changed_is_learned_anew() -> None:
+    floats, slower = noisy_profile(random_convs(60)), noisy_profile(random_convs(60, seed=1))
+    quantized = tuple(replace(m, layer=replace(m.layer, dtype="uint8")) for m in slower.measurements)
+    profile = replace(floats, measurements=floats.measurements + quantized)
+    earlier = fit(profile, max_leaves=2)
+    more = replace(profile, measurements=profile.measurements + noisy_profile(random_convs(60, seed=2)).measurements)
+    found = fit(more, max_leaves=2, earlier=earlier, changed=("conv",))
+    assert found.families["conv"] == fit(more, max_leaves=2).families["conv"] != earlier.families["conv"]
+    assert found.families["conv_int8"] is earlier.families["conv_int8"]
+
+
 def test_few_measurements_scale_the_fallback() -> None:
     base = noisy_profile(random_convs(60))
     one = Measurement(LayerSpec("lstm", ((10, 1, 64),), ((10, 1, 1, 64),)), (1e-3,))

@@ -1,6 +1,6 @@
 """From a profile to an execution-time model, with the errors that it makes on layers it has not seen."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -22,7 +22,7 @@ from edgewright.timing.variables import explanatory_columns
 from edgewright.timing.weights import learn_weights
 
 FOLDS = 5
-OVERGROWTH = 1.5
+OVERGROWTH = 1.25
 """A tree is grown to this many times its leaves, and then pruned back."""
 PARSIMONY = 1.005
 """Fewer leaves are preferred while the cross-validated error stays within this factor of the least."""
@@ -38,16 +38,28 @@ class Observations:
     seconds: Seconds
 
 
-def fit(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> ExecutionTimeModel:
+def fit(
+    profile: Profile,
+    *,
+    max_leaves: int = 30,
+    seed: int = 0,
+    earlier: ExecutionTimeModel | None = None,
+    changed: Collection[str] = (),
+) -> ExecutionTimeModel:
     """The execution-time model of a profile: a tree for each family of layers, pruned by cross-validation.
 
-    Raises DataError where the profile holds no measurement.
+    Where there is an `earlier` model of the profile, only the families that `changed` since are learned anew. Raises
+    DataError where the profile holds no measurement.
     """
     observed = observations(profile)
     if not observed:
         raise DataError(f"{profile.device}: no measurement to learn from")
     fallbacks = _fit_fallbacks(observed)
-    families = {name: _fit_family(family, fallbacks, max_leaves, seed) for name, family in sorted(observed.items())}
+    kept = {} if earlier is None else {name: tree for name, tree in earlier.families.items() if name not in changed}
+    families = {
+        name: kept.get(name) or _fit_family(family, fallbacks, max_leaves, seed)
+        for name, family in sorted(observed.items())
+    }
     about = (profile.device, profile.runtime, profile.runtime_version, profile.threads, profile.settings)
     return ExecutionTimeModel(*about, families, fallbacks, fit_context(profile))
 

@@ -12,7 +12,7 @@ from edgewright.timing.splits import AtMost, Has, MultipleOf, Rows, Split, candi
 from edgewright.timing.tree import Branch, Node
 
 MIN_SUPPORT = 8
-COMBINATIONS = 12
+COMBINATIONS = 6
 """Block combinations that candidate splits are ranked with: the best of the node."""
 ROUGH_COMBINATIONS = 2
 RANKED = 48
@@ -20,7 +20,7 @@ CORE = 3
 RANK_SWEEPS = 8
 REFINED = 3
 """Of so many of the best splits, thresholds between the quantiles are tried as well."""
-TRIED = 6
+TRIED = 4
 """Candidate splits that are fitted robustly, out of all that are ranked."""
 
 FIRST: Mapping[str, tuple[Split, ...]] = {

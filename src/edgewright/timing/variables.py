@@ -14,6 +14,8 @@ Blocks = Mapping[str, int]
 CHANNEL_BLOCKS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
 WIDTH_BLOCKS: tuple[int, ...] = (1, 4, 6, 8, 14, 16)
 PASS = 64
+PIXEL_BLOCK = 16
+"""Matrix products take the pixels of a map in blocks, so that small maps waste the most."""
 PARTLY_READ = frozenset({"slice", "gather"})
 """Of their input they read no more than they write."""
 ROW_BLOCKS: tuple[int, ...] = (1, 2, 4, 6, 8, 12)
@@ -86,6 +88,13 @@ def output_rows(columns: Mapping[str, Column]) -> Column:
     return batch * columns["out_channels"] * columns["out_height"]
 
 
+def _overhang(columns: Mapping[str, Column]) -> Column:
+    """How much larger a map is, taken as one row, once it is rounded up to whole blocks of pixels: at least 1."""
+    pixels = columns["out_height"] * columns["out_width"]
+    share: Column = round_up(pixels, PIXEL_BLOCK) / pixels
+    return share
+
+
 def round_up(column: Column, block: int, groups: Column | None = None) -> Column:
     """Each value rounded up to a multiple of `block`, for each group of channels by itself."""
     if groups is None:
@@ -96,6 +105,7 @@ def round_up(column: Column, block: int, groups: Column | None = None) -> Column
 _COMPOSED: Mapping[str, Callable[[Table, Mapping[str, Column], Cost], Any]] = {
     "inside_macs": lambda table, columns, needs: needs.macs * table.inside_share,
     "group_calls": lambda table, columns, needs: columns["batch"] * columns["groups"],
+    "pixel_block_macs": lambda table, columns, needs: needs.macs * _overhang(columns),
     "output_rows": lambda table, columns, needs: output_rows(columns),
     "unrolled_rows": lambda table, columns, needs: (
         needs.unrolled_items / columns["in_width" if table.kind == "transposed_conv" else "out_width"]
@@ -110,7 +120,6 @@ _COMPOSED: Mapping[str, Callable[[Table, Mapping[str, Column], Cost], Any]] = {
     ),
     "gate_items": lambda table, columns, needs: needs.output_items * GATES[table.kind],
     "step_calls": lambda table, columns, needs: columns["steps"] * columns["directions"],
-    "row_products": lambda table, columns, needs: output_rows(columns) * columns["in_channels"] / columns["groups"],
     "edge_products": lambda table, columns, needs: (
         output_rows(columns) * columns["in_channels"] / columns["groups"] * single_outputs(table, 1)
     ),
@@ -134,9 +143,8 @@ _CONVOLUTION = Basis(
     (
         *_MAPS,
         "inside_macs",
+        "pixel_block_macs",
         "single_macs",
-        "row_products",
-        "edge_products",
         "parameter_items",
         *_PARAMETERS_BEYOND,
         "unrolled_items",

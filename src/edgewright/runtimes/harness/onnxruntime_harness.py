@@ -401,17 +401,25 @@ def apply_memory_settings(options: ort.SessionOptions, settings: str, arena_byte
 LEVELS = {"all": "ENABLE_ALL", "extended": "ENABLE_EXTENDED", "basic": "ENABLE_BASIC", "none": "DISABLE_ALL"}
 
 
+MOST_DRAWN = 1 << 18
+
+
 def random_inputs(session: ort.InferenceSession, shapes: Shapes, seed: int) -> dict[str, Array]:
-    """Seeded inputs: floats in (0, 1), small integers; a dynamic axis without a given shape is 1."""
+    """Seeded inputs: floats in (0, 1), small integers; a dynamic axis without a given shape is 1.
+
+    Large ones repeat themselves, as drawing millions of numbers takes longer than most layers.
+    """
     random = np.random.default_rng(seed)
     found: dict[str, Array] = {}
     for wanted in session.get_inputs():
         shape = shapes.get(wanted.name) or [d if isinstance(d, int) else 1 for d in wanted.shape]
         dtype = DTYPES[wanted.type]
+        drawn = min(int(np.prod(shape)), MOST_DRAWN)
         if np.issubdtype(dtype, np.floating):
-            found[wanted.name] = random.random(shape, dtype=np.float32).astype(dtype)
+            values = random.random(drawn, dtype=np.float32).astype(dtype)
         else:
-            found[wanted.name] = random.integers(0, 2, shape).astype(dtype)
+            values = random.integers(0, 2, drawn).astype(dtype)
+        found[wanted.name] = np.resize(values, shape)
     return found
 
 
