@@ -1,5 +1,6 @@
 """The search against brute force, and its bounds."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from tests.widths.devices import SteppedDevice
 
 from edgewright.formats.onnx import read
 from edgewright.graph.channel_groups import find_groups
+from edgewright.graph.channels import ChannelGroup
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.widths.alternatives import alternatives
 from edgewright.widths.candidates import candidates, rounded
@@ -102,13 +104,10 @@ def test_alternatives_differ_in_one_group_and_fit() -> None:
 
 @given(st.integers(1, 100), st.integers(0, 40))
 def test_candidates_go_to_the_next_multiples(width: int, dead: int) -> None:
-    frontiers = frontiers_of(chain((3, 1), channels=4))
-    group = frontiers.places.groups[0]
-    wide = type(group)(group.name, width, group.members, True)
+    wide = ChannelGroup("group", width, ())
     found = candidates(wide, (4, 8, 16), min(dead, width - 1))
     assert found == tuple(sorted(set(found)))
     assert width in found
     assert -(-width // 16) * 16 in found
     assert min(found) >= width - min(dead, width - 1)
-    fixed = type(group)(group.name, width, group.members, False)
-    assert candidates(fixed, (4, 8, 16)) == (width,)
+    assert candidates(replace(wide, growable=False), (4, 8, 16)) == (width,)

@@ -55,8 +55,24 @@ class Frontiers:
         """Predicted seconds of the network at these widths."""
         return self.best(tuple((width,) for width in widths)).seconds
 
+    def shares(self, widths: Widths) -> tuple[float, ...]:
+        """Predicted seconds of each op at these widths; a convolution counts where what is folded into it ends."""
+        trail: _Trail | None = self._cheapest(tuple((width,) for width in widths), 0.0, 1)[0]
+        steps = []
+        while trail is not None and trail.before is not None:
+            steps.append(trail.seconds - trail.before.seconds)
+            trail = trail.before
+        return tuple(reversed(steps))
+
     def best(self, options: Options, item_price_s: float = 0.0, most: int = MOST_FRONTIERS) -> Found:
         """The widths of least seconds, each item of the weights being charged `item_price_s`."""
+        trail, is_exact = self._cheapest(options, item_price_s, most)
+        chosen = dict(_choices(trail))
+        widths = tuple(chosen.get(group, self.places.widths[group]) for group in range(len(options)))
+        return Found(widths, trail.seconds, is_exact)
+
+    def _cheapest(self, options: Options, item_price_s: float, most: int) -> tuple[_Trail, bool]:
+        """The way to the end of the network of least price, and whether no frontier was left out."""
         states: dict[Key, _Trail] = {self._start(): _Trail(0.0, 0.0, (), None)}
         is_exact = True
         for index in range(len(self.layouts.nodes)):
@@ -64,10 +80,7 @@ class Frontiers:
             if len(states) > most:
                 kept = sorted(states.items(), key=lambda item: item[1].price)[:most]
                 states, is_exact = dict(kept), False
-        trail = min(states.values(), key=lambda one: one.price)
-        chosen = dict(_choices(trail))
-        widths = tuple(chosen.get(group, self.places.widths[group]) for group in range(len(options)))
-        return Found(widths, trail.seconds, is_exact)
+        return min(states.values(), key=lambda one: one.price), is_exact
 
     def _start(self) -> Key:
         return (), tuple(Lies() for _ in self._frontier[-1][1])

@@ -132,7 +132,7 @@ class _Step:
         weights = self.network.tensors[node.op.inputs[1]]
         if not weights.is_constant or len(weights.shape) != 4:
             return False
-        groups = given if node.kind == "depthwise_conv" else int(node.op.attributes.get("groups", 1))
+        groups = given // self.shape(node.op.inputs[1])[1]
         takes_plain = groups == 1 and given < self.block
         if groups == 1:
             fits = takes_plain or given % REORDER_MULTIPLE == 0
@@ -304,11 +304,28 @@ class _Step:
 def node_layer(node: Node, network: Network, tensors: Mapping[str, Tensor]) -> LayerSpec:
     """The layer of a node as it is, its tensors being these."""
     inputs = _operands(node, network)
-    attributes = {**node.op.attributes, "fused": (node.activation,) if node.activation else ()}
-    if node.kind in GATES:
-        attributes["hidden_size"] = tensors[node.outputs[0]].shape[-1]
+    followed = _followed(node, network, tensors)
+    attributes = {**node.op.attributes, **followed, "fused": (node.activation,) if node.activation else ()}
     op = Op(node.name, node.kind, inputs, tuple(node.outputs), node.window, node.variant, attributes)
     return layer_of(op, Graph((), tensors, (), ()))
+
+
+def _followed(node: Node, network: Network, tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    """Attributes that follow from the sizes of tensors, or from what an op was made of."""
+    if node.kind in GATES:
+        return {"hidden_size": tensors[node.outputs[0]].shape[-1]}
+    if node.kind == "split" and "axis" not in node.op.attributes:  # slices that were merged
+        return {"axis": int(node.op.attributes["axes"][0])}
+    groups = int(node.op.attributes.get("groups", 1))
+    if groups == 1 or not node.inputs or len(network.shape(node.inputs[0])) < 2:
+        return {}
+    before, channels = network.shape(node.inputs[0])[1], tensors[node.inputs[0]].shape[1]
+    if node.kind == "transposed_conv":
+        return {"groups": channels} if groups == before else {}
+    if node.kind == "normalization":
+        return {"groups": channels // (before // groups)}
+    columns = tensors[node.op.operands[1]].shape[1] if node.kind in CONVS else 0
+    return {"groups": channels // columns} if columns else {}
 
 
 def _operands(node: Node, network: Network) -> tuple[str, ...]:

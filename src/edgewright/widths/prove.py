@@ -132,9 +132,12 @@ def _with(plan: Widths, changes: Sequence[Trial]) -> Widths:
 
 
 def _chosen(original: Widths, best: Widths, tried: Sequence[Trial]) -> Widths:
-    """The fastest of the compositions, or one as fast that changes less; the plan itself where all are slower."""
-    fastest = min((trial.ratio.value for trial in tried), default=2.0)
-    if fastest > 1:
-        return best
-    as_fast = [trial.widths for trial in tried if trial.ratio.value <= min(fastest * _AS_FAST, 1.0)]
-    return min(as_fast, key=lambda plan: sum(a != b for a, b in zip(plan, original, strict=True)))
+    """The fastest of the plan and what was tried against it, or one that is as fast and changes less."""
+    ratios = {best: 1.0} | {trial.widths: trial.ratio.value for trial in tried}
+    limit = min(ratios.values()) * _AS_FAST
+    as_fast = [plan for plan, ratio in ratios.items() if ratio <= limit]
+    return min(as_fast, key=lambda plan: (_changes(original, plan), ratios[plan]))
+
+
+def _changes(original: Widths, plan: Widths) -> int:
+    return sum(a != b for a, b in zip(plan, original, strict=True))

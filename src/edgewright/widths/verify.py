@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from edgewright.graph.types import Graph
+from edgewright.graph.types import Graph, Op
 from edgewright.widths.plan import WidthPlan
 
 _SHARE = 1e-9
@@ -15,12 +15,17 @@ def problems(before: Graph, plan: WidthPlan, after: Graph, max_growth: float) ->
     of its places, and no other axis changes. No more weights than allowed. That outputs are equal takes a runtime.
     """
     found = [f"{name!r} is no {what} any more" for what, name in _gone(before, after)]
-    if [(op.name, op.kind, op.variant) for op in before.ops] != [(op.name, op.kind, op.variant) for op in after.ops]:
+    if [_identity(op) for op in before.ops] != [_identity(op) for op in after.ops]:
         found.append("its ops are not the same")
     if len({change.group.name for change in plan.changes}) < len(plan.changes):
         found.append("a group changes twice")
     found += [f"{text}" for change in plan.changes for text in _kept(change.group.width, change.kept, change.added)]
     return [*found, *_shapes(before, plan, after), *_growth(before, after, max_growth)]
+
+
+def _identity(op: Op) -> tuple[str, str, str]:
+    """What no width changes: a convolution may become depthwise, or cease to be."""
+    return op.name, op.kind.removeprefix("depthwise_"), op.variant
 
 
 def _gone(before: Graph, after: Graph) -> list[tuple[str, str]]:
