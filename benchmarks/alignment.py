@@ -27,15 +27,20 @@ from edgewright.formats import open as open_format
 from edgewright.graph.channel_groups import find_groups
 from edgewright.profiling.bench import BenchReport, BenchSetup
 from edgewright.profiling.bench import bench as compare_models
-from edgewright.profiling.local import core, start
+from edgewright.profiling.local import block_channels, core, start
+from edgewright.profiling.race import RaceSetup, race
 from edgewright.report.align_view import AlignView
+from edgewright.store import open_store
 from edgewright.widths.candidates import ROUNDINGS, rounded
-from edgewright.widths.places import Places
+from edgewright.widths.places import Places, Widths
 from edgewright.widths.plan import plan_of
+from edgewright.widths.task import Task
 
 OPEN_SIDES = 192
 """Sides of inputs that a file leaves open."""
 REAL = "real"
+MOST, TOGETHER = 48, 16
+"""So many single changes of a network are measured, so many in one process."""
 
 
 def main() -> None:
@@ -85,8 +90,40 @@ def measured(name: str, kind: str, path: Path, folder: Path, options: argparse.N
         "growth": view.weights_growth, "groups": view.groups,
         "max_relative": view.proof.max_relative if view.proof else 0.0,
         "trials": [[trial.predicted, trial.measured, trial.changed] for trial in view.trials],
-        "rivals": rivals(view), "processor": report.processor, "version": report.runtime_version,
+        "single": single_changes(path, folder, shapes, options), "rivals": rivals(view), "processor": report.processor, "version": report.runtime_version,
     }  # fmt: skip
+
+
+def single_changes(
+    path: Path, folder: Path, shapes: Mapping[str, tuple[int, ...]], options: argparse.Namespace
+) -> list[list[float]]:
+    """Time with one group at another width over time as it was, predicted and measured: the widths of each group that
+    are predicted to be fastest and slowest."""
+    store = open_store()
+    form, learned = open_format(path), store.model(store.choose(options.device))
+    graph = form.read(path, shapes)
+    task = Task.of(graph, find_groups(graph), learned, block_channels(), 100.0, {})
+    plans = list(dict.fromkeys(plan for group in range(len(task.original)) for plan in extremes(task, group)))[:MOST]
+    files = []
+    for index, plan in enumerate(plans):
+        files.append(folder / f"{path.stem}_single_{index}.onnx")
+        form.apply(path, task.plan(plan).edits, files[-1], shapes)
+    setup = RaceSetup(cpu=core(1), shapes=shapes)
+    ratios = [
+        ratio.value
+        for first in range(0, len(files), TOGETHER)
+        for ratio in race(lambda: start(options.runtime), [path, *files[first : first + TOGETHER]], setup).ratios
+    ]
+    before_s = task.predicted_s(task.original)
+    return [[task.predicted_s(plan) / before_s, ratio] for plan, ratio in zip(plans, ratios, strict=True)]
+
+
+def extremes(task: Task, group: int) -> list[Widths]:
+    """A group at its widths of least and of most predicted time."""
+    before = task.original
+    plans = [(*before[:group], width, *before[group + 1 :]) for width in task.options[group] if width != before[group]]
+    ranked = sorted(plans, key=task.predicted_s)
+    return [*ranked[:1], *ranked[-1:]]
 
 
 def rivals(view: AlignView) -> dict[str, list[float | None]]:
@@ -126,7 +163,7 @@ def constants(path: Path, folder: Path, shapes: Mapping[str, tuple[int, ...]]) -
 
 
 def side_by_side(files: Sequence[Path], shapes: Mapping[str, tuple[int, ...]], runtime: str) -> BenchReport:
-    setup = BenchSetup(runtime=runtime, cpu=core(1), shapes=shapes, budget_s=2.0)
+    setup = BenchSetup(runtime=runtime, cpu=core(1), shapes=shapes, budget_s=3.0, generations=9)
     return compare_models(lambda: start(runtime), files, setup, True)
 
 
@@ -139,7 +176,7 @@ def tables(results: Sequence[Mapping[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
         *(row(found, names) for found in results),
         "",
-        "| geometric mean | networks | aligned | up to 4 | up to 8 | up to 16 | rank correlation |",
+        "| geometric mean | networks | aligned | up to 4 | up to 8 | up to 16 | rank correlation (changes) |",
         "|---|---|---|---|---|---|---|",
     ]
     odd = [found for found in results if found["kind"] != REAL]
@@ -164,8 +201,8 @@ def mean_row(kind: str, results: Sequence[Mapping[str, Any]], names: Sequence[st
     means = " | ".join(
         f"{math.exp(sum(math.log(speed_up(found, name)) for found in results) / len(results)):.3f}" for name in names
     )
-    trials = [trial for found in results for trial in found["trials"]]
-    correlation = f"{spearmanr(*list(zip(*trials, strict=True))[:2])[0]:.2f} ({len(trials)})" if len(trials) > 2 else ""
+    single = [change for found in results for change in found["single"]]
+    correlation = f"{spearmanr(*zip(*single, strict=True))[0]:.2f} ({len(single)})" if len(single) > 2 else ""
     return f"| {kind} | {len(results)} | {means} | {correlation} |"
 
 

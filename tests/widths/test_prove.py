@@ -47,6 +47,7 @@ def stepped(weights: Sequence[float], best: Widths) -> Callable[[Widths], float]
 
 
 @given(st.lists(st.sampled_from([0.0, 0.05, 0.2]), min_size=2, max_size=5), st.data())
+@settings(max_examples=40, deadline=None)
 def test_the_fastest_is_found_and_never_a_slower_one(weights: list[float], data: st.DataObject) -> None:
     best = tuple(data.draw(st.sampled_from([7, 8, 9])) for _ in weights)
     seconds = stepped(weights, best)
