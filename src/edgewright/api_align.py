@@ -185,9 +185,14 @@ def _learned(
 def _task(
     path: Path, form: "Format", learned: "ExecutionTimeModel", max_growth: float, shapes: Shapes | None
 ) -> "Task":
+    from edgewright.formats.base import HoldsConstants
     from edgewright.graph.channel_groups import find_groups
+    from edgewright.graph.dead_channels import dead_channels
     from edgewright.profiling.local import block_channels
     from edgewright.widths.task import Task
 
     graph = form.read(path, shapes)
-    return Task.of(graph, find_groups(graph), learned, block_channels(), max_growth, {})
+    groups = find_groups(graph)
+    constants = form.constants(path, shapes) if isinstance(form, HoldsConstants) else {}
+    dead = dead_channels(graph, groups, constants) if constants else {}
+    return Task.of(graph, groups, learned, block_channels(), max_growth, dead)

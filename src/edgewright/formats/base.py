@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from edgewright.graph.edits import Edit
 from edgewright.graph.padding import Padding
 from edgewright.graph.types import Graph, Op, Shape
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class Format(Protocol):
@@ -39,3 +42,14 @@ class Format(Protocol):
 
     def expresses(self, op: Op, space: Shape, padding: Padding) -> bool:
         """Whether a clone of an op can have this padding for an input of these spatial sizes (see `graph.padding`)."""
+
+
+@runtime_checkable
+class HoldsConstants(Protocol):
+    """A format that tells the values of constants too."""
+
+    def constants(self, path: Path, shapes: Mapping[str, Shape] | None = None) -> "Mapping[str, NDArray[Any]]":
+        """Real values of the network's constants, by name; those that it can't tell are left out.
+
+        Raises ModelError for a file that is missing or broken.
+        """
