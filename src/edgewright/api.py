@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgewright.report.view import Explanation, Subject
     from edgewright.store import DeviceStore
     from edgewright.timing import ExecutionTimeModel, HeldOut
+    from edgewright.widths.gains import GroupGain
 
 GENERAL_BUDGET_S, NETWORK_BUDGET_S = 480.0, 60.0
 
@@ -296,7 +297,17 @@ def _run(
         if version != learned.runtime_version
         else ()
     )
-    return Subject(str(path), name, parts, whole_s, overhead_s, notes)
+    return Subject(str(path), name, parts, whole_s, overhead_s, notes, _groups(graph, learned))
+
+
+def _groups(graph: "Graph", learned: "ExecutionTimeModel") -> "tuple[GroupGain, ...]":
+    """The channel groups for which another width is faster, where it is known what runs at other widths."""
+    if learned.runtime != "onnxruntime":
+        return ()
+    from edgewright.profiling.local import block_channels
+    from edgewright.widths.gains import group_gains
+
+    return group_gains(graph, learned, block_channels())
 
 
 def _checked(models: Sequence[Path], shapes: Shapes | None) -> Shapes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edgewright.api import File, OnProgress, Shapes, profile
 from edgewright.api_memory import check_output
-from edgewright.errors import BudgetError, EdgewrightError, UnsupportedModelError
+from edgewright.errors import BudgetError, EdgewrightError, StoreError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from edgewright.formats.base import Format
@@ -167,18 +167,20 @@ def _learned(
     path: Path, form: "Format", device: str | None, shapes: Shapes | None, on_progress: OnProgress
 ) -> "tuple[str, ExecutionTimeModel]":
     """The device and what was learned of it; where none was profiled yet, the layers of this network are measured."""
-    from edgewright.store import DEFAULT_NAME, open_store
+    from edgewright.runtimes import of_model
+    from edgewright.store import open_store, usual_name
 
-    store = open_store()
+    runtime = of_model(path)
+    if runtime != "onnxruntime":
+        raise UnsupportedModelError(f"{path}: align knows what onnxruntime executes, not yet what {runtime} does")
+    store, usual = open_store(), usual_name(runtime)
+    form.read(path, shapes)
     if device is None and not any(store.model_path(name).exists() for name in store.names()):
-        form.read(path, shapes)
-        profile([path], name=DEFAULT_NAME, budget_s=_LEARNING_S, input_shapes=shapes, on_progress=on_progress)
-    name = store.choose(device)
+        profile([path], name=usual, budget_s=_LEARNING_S, input_shapes=shapes, on_progress=on_progress)
+    name = store.choose(device, usual)
     learned = store.model(name)
-    if learned.runtime not in {"onnxruntime", ""}:
-        raise UnsupportedModelError(
-            f"{path}: align measures with onnxruntime, and {name} was learned with {learned.runtime}"
-        )
+    if learned.runtime_version and learned.runtime != runtime:
+        raise StoreError(f"device {name!r} was learned with {learned.runtime}, which does not execute {path}")
     return name, learned
 
 

@@ -23,7 +23,7 @@ def draw(explained: Explanation, everything: bool = False) -> RenderableType:
     parts: list[RenderableType] = [header(explained), _layers(explained, everything)]
     if len(explained.kinds) > 1:
         parts += [Text(""), _kinds(explained)]
-    parts += [Text(""), *_advice(explained)]
+    parts += [Text(""), *_advice(explained), *_groups(explained)]
     if explained.stairs is not None:
         layer = explained.stairs.layer
         title = f"{words(layer.kind)} at an input of {'x'.join(map(str, layer.input))}: predicted time over its width"
@@ -133,6 +133,21 @@ def _advice(explained: Explanation) -> list[RenderableType]:
     whole = format_seconds(explained.predicted_s)
     told = f"{more}together {format_seconds(saved_s)} of {whole}, if the layers after them cost the same"
     return [title, made, Text(told, style="dim")]
+
+
+def _groups(explained: Explanation) -> list[RenderableType]:
+    """Layers that share a width change together: what each group saves in all of them."""
+    if not explained.groups:
+        return []
+    title = Text("\nLayers that share channels change together", style="bold")
+    made = table("channel group", "channels", "faster at", "ops", "which take", "saves")
+    for gain in explained.groups[:MOST_ADVICE]:
+        made.add_row(
+            gain.group, str(gain.width), str(gain.faster_width), str(len(gain.ops)), format_seconds(gain.time_s),
+            Text(format_seconds(gain.saves_s), style="bold green"),
+        )  # fmt: skip
+    more = f"and {len(explained.groups) - MOST_ADVICE} more; " if len(explained.groups) > MOST_ADVICE else ""
+    return [title, made, Text(f"{more}edgewright align changes them and measures what it brings", style="dim")]
 
 
 def ops_text(ops: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import TYPE_CHECKING
 
 from edgewright.errors import EdgewrightError
 from edgewright.graph.cost import layer_bytes, layer_cost
@@ -12,6 +13,9 @@ from edgewright.timing.columns import tabulate
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.timing.rules import rules_of
 from edgewright.timing.staircase import Staircase, staircase, with_width
+
+if TYPE_CHECKING:
+    from edgewright.widths.gains import GroupGain
 
 _WIDENED = ("conv", "depthwise_conv", "transposed_conv", "fully_connected", "gru", "lstm", "rnn")
 _WORTH_TELLING = 0.005
@@ -38,6 +42,7 @@ class Subject:
     measured_s: float | None
     run_overhead_s: float = 0.0
     notes: tuple[str, ...] = ()
+    groups: tuple["GroupGain", ...] = ()
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,8 @@ class Explanation:
     """A network explained. `predicted_s` is the sum over its layers and what a run costs beside them.
 
     `miss_percent` is how far that is from `measured_s`, below zero where too little was predicted; `layer_miss_percent`
-    the median over the layers, each weighted with its time.
+    the median over the layers, each weighted with its time. `groups` are the channel groups for which another width is
+    faster, with what the whole network saves by it; where nothing was run there are none.
     """
 
     model: str
@@ -115,6 +121,7 @@ class Explanation:
     notes: tuple[str, ...]
     stairs: Staircase | None
     rules: str | None = None
+    groups: tuple["GroupGain", ...] = ()
 
     @property
     def layers_are_measured(self) -> bool:
@@ -152,7 +159,7 @@ def explanation(
         _layer_miss_percent(views), sum(view.macs for view in views),
         sum(int(layer_cost(layer).parameter_items) for layer in layers),
         views, _kinds(views), subject.notes + _unmeasured(model, layers), _stairs(views, subject, model, layer),
-        _rules(model, layers) if rules else None,
+        _rules(model, layers) if rules else None, subject.groups,
     )  # fmt: skip
 
 
