@@ -13,7 +13,8 @@ DRAWS: Mapping[str, Draw] = MappingProxyType({**windowed.DRAWS, **elementwise.DR
 
 MOST_WORK = 1.5e8
 MOST_ITEMS = 2.5e6
-_MACS_AN_ITEM = 10
+_MACS_AN_ITEM, _MACS_A_PARAMETER = 10, 2.5
+MOST_PARAMETERS = 2e7
 _PATIENCE = 2000
 
 
@@ -47,15 +48,15 @@ def draw(random: Random, family: str, draws: Mapping[str, Draw] = DRAWS, least_w
 def work(layer: LayerSpec) -> float:
     """A rough measure of a layer's time, before anything was measured: operations, or items where those weigh more."""
     needs = layer_cost(layer)
-    items = needs.input_items + needs.operand_items + needs.output_items + needs.parameter_items
-    return float(max(needs.macs, _MACS_AN_ITEM * items))
+    items = needs.input_items + needs.operand_items + needs.output_items
+    return float(max(needs.macs, _MACS_AN_ITEM * items + _MACS_A_PARAMETER * needs.parameter_items))
 
 
 def fits(layer: LayerSpec) -> bool:
     """Whether a layer is small enough to be measured in a campaign."""
     needs = layer_cost(layer)
-    items = (needs.input_items, needs.operand_items, needs.output_items, needs.parameter_items / 4)
-    return work(layer) <= MOST_WORK and max(items) <= MOST_ITEMS
+    items = (needs.input_items, needs.operand_items, needs.output_items)
+    return work(layer) <= MOST_WORK and max(items) <= MOST_ITEMS and needs.parameter_items <= MOST_PARAMETERS
 
 
 def neighbour(random: Random, layer: LayerSpec, widest: float = 1.5) -> LayerSpec:

@@ -35,7 +35,7 @@ FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
 
 _COMMON: Mapping[str, float] = MappingProxyType(
     {
-        "conv": 8, "depthwise_conv": 3, "fully_connected": 0.5, "max_pool": 0.5, "average_pool": 0.5, "binary": 1,
+        "conv": 8, "depthwise_conv": 3, "fully_connected": 1.5, "max_pool": 0.5, "average_pool": 0.5, "binary": 1,
         "unary": 1, "concat": 1,
     }
 )  # fmt: skip

@@ -141,7 +141,8 @@ def _map_for(random: Random, seen: Window) -> Shape:
 
 def _fully_connected(random: Random) -> LayerSpec:
     rows = 1 if random.random() < 0.6 else round(log_uniform(random, 2, 256))
-    return LayerSpec("fully_connected", ((rows, width(random, 4, 4096)),), ((rows, width(random, 1, 4096)),))
+    seen = width(random, 4, 4096) if random.random() < 0.93 else width(random, 2048, 32768)
+    return LayerSpec("fully_connected", ((rows, seen),), ((rows, width(random, 1, 4096)),))
 
 
 def _matmul(random: Random) -> LayerSpec:

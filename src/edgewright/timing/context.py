@@ -8,6 +8,7 @@ how many bytes of weights on, is learned from batches that were measured both al
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ CAPACITIES = tuple(float(2**power) for power in range(16, 26, 2))
 """Bytes of weights, from 64 KiB to 32 MiB, that caches are tried to hold."""
 MOST = tuple(float(2**power) for power in range(16, 25, 2))
 """Bytes of a layer's weights, from 64 KiB to 16 MiB, that it is tried to wait for."""
+DENSE_MOST = tuple(float(2**power) for power in range(20, 27, 2))
+"""The same for dense layers, from 1 MiB to 64 MiB."""
 DENSE = frozenset({"fully_connected", "matmul"})
 FEWEST = 60
 """So many layers must have been measured both ways to say anything."""
@@ -31,8 +34,9 @@ class Context:
     """Seconds that a layer takes longer in a network: for each byte of cold weights, each byte moved, each layer.
 
     Weights are cold to the share that all weights of the network go beyond `capacity_bytes`, wholly at twice that.
-    Dense layers use each of theirs once and wait for all of them; others use theirs again and again, so that no more
-    than the first `most_bytes` are waited for.
+    Dense layers use each of theirs once and wait for all of them, but for no more than `dense_most_bytes`, as what goes
+    beyond is cold alone as well; others use theirs again and again, so that no more than the first `most_bytes` are
+    waited for.
     """
 
     weight_s: float = 0.0
@@ -41,11 +45,12 @@ class Context:
     layer_s: float = 0.0
     capacity_bytes: float = 0.0
     most_bytes: float = 0.0
+    dense_most_bytes: float = 0.0
 
     def added(self, layers: Sequence[LayerSpec], weights_bytes: float | None = None) -> Seconds:
         """Seconds to add to each layer of a network of these layers, or of one whose weights have so many bytes."""
         rates = np.array([self.weight_s, self.dense_weight_s, self.moved_s, self.layer_s])
-        found: Seconds = _columns(layers, self.capacity_bytes, self.most_bytes, weights_bytes) @ rates
+        found: Seconds = _columns(layers, self, weights_bytes) @ rates
         return found
 
 
@@ -67,10 +72,15 @@ def fit_context(profile: Profile) -> Context:
     pairs = [pair for pair in pairs if pair[0]]
     if sum(len(layers) for layers, _, _ in pairs) < FEWEST:
         return Context()
-    fits = [(*_fit(pairs, capacity, most), capacity, most) for capacity in CAPACITIES for most in MOST]
-    rates, _, capacity, most = min(fits, key=lambda found: found[1])
-    weight_s, dense_weight_s, moved_s, layer_s = map(float, rates)
-    return Context(weight_s, dense_weight_s, moved_s, layer_s, capacity, most)
+    best: tuple[float, Context] | None = None
+    for capacity, most, dense_most in product(CAPACITIES, MOST, DENSE_MOST):
+        sizes = Context(capacity_bytes=capacity, most_bytes=most, dense_most_bytes=dense_most)
+        rates, loss = _fit(pairs, sizes)
+        if best is None or loss < best[0]:
+            weight_s, dense_weight_s, moved_s, layer_s = map(float, rates)
+            best = loss, Context(weight_s, dense_weight_s, moved_s, layer_s, capacity, most, dense_most)
+    assert best is not None
+    return best[1]
 
 
 Pairs = tuple[list[LayerSpec], Seconds, Seconds]
@@ -82,12 +92,12 @@ def _pairs(batch: Mapping[LayerSpec, float], alone: Mapping[LayerSpec, float]) -
     return layers, np.array([alone[layer] for layer in layers]), np.array([batch[layer] for layer in layers])
 
 
-def _fit(pairs: Sequence[Pairs], capacity_bytes: float, most_bytes: float) -> tuple[NDArray[np.float64], float]:
+def _fit(pairs: Sequence[Pairs], sizes: Context) -> tuple[NDArray[np.float64], float]:
     from edgewright.timing.leaves import robust_fit
 
     columns, longer, together = [], [], []
     for layers, alone_s, together_s in pairs:
-        columns.append(_columns(layers, capacity_bytes, most_bytes))
+        columns.append(_columns(layers, sizes))
         longer.append(together_s - alone_s)
         together.append(together_s)
     seconds = np.concatenate(together)
@@ -97,13 +107,13 @@ def _fit(pairs: Sequence[Pairs], capacity_bytes: float, most_bytes: float) -> tu
     return weights / scale, loss
 
 
-def _columns(
-    layers: Sequence[LayerSpec], capacity_bytes: float, most_bytes: float, weights_bytes: float | None = None
-) -> NDArray[np.float64]:
+def _columns(layers: Sequence[LayerSpec], sizes: Context, weights_bytes: float | None = None) -> NDArray[np.float64]:
     """What each rate is for, by layer: bytes of cold weights, dense ones apart, bytes of activations, the layer."""
     weights = np.array([layer_cost(layer).parameter_items * ITEM_BITS.get(layer.dtype, 32) / 8 for layer in layers])
     moved = np.array([float(layer_bytes(layer)) for layer in layers]) - weights
-    cold = weights * cold_share(weights.sum() if weights_bytes is None else weights_bytes, capacity_bytes)
+    cold = weights * cold_share(weights.sum() if weights_bytes is None else weights_bytes, sizes.capacity_bytes)
     dense = np.array([layer.kind in DENSE for layer in layers])
-    others = np.where(dense, 0, np.minimum(cold, most_bytes))
-    return np.stack([others, np.where(dense, cold, 0), moved, np.ones(len(layers))], axis=1)
+    others = np.where(dense, 0, np.minimum(cold, sizes.most_bytes))
+    return np.stack(
+        [others, np.where(dense, np.minimum(cold, sizes.dense_most_bytes), 0), moved, np.ones(len(layers))], axis=1
+    )

@@ -84,6 +84,8 @@ def _pool(op: str) -> Writer:
         attributes = window_attributes(layer.window) | {"ceil_mode": int(pooled_beyond(layer))}
         if op == "AveragePool":
             attributes["count_include_pad"] = int(layer.variant == "count_include_pad")
+            if max(layer.window.dilation) == 1:
+                del attributes["dilations"]
         return branch.node(op, [branch.activation(layer.input, layer.dtype)], **attributes)
 
     return write_pool
