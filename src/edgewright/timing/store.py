@@ -49,7 +49,7 @@ def load_model(text: str, source: str) -> ExecutionTimeModel:
         fallbacks = {name: _leaf_from_dict(document["fallbacks"][name], "fully_connected") for name in ("plain", "any")}
         texts = {name: _text(document[name]) for name in ("device", "runtime", "runtime_version", "settings")}
         threads = _whole(document["threads"])
-        context = Context(**{field.name: _amount(document["context"].get(field.name, 0.0)) for field in fields(Context)})
+        context = Context(**{field.name: _amount(document["context"][field.name]) for field in fields(Context)})
         return ExecutionTimeModel(
             **texts, threads=threads, families=families, fallbacks=Fallbacks(**fallbacks), context=context
         )
