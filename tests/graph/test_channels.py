@@ -101,3 +101,20 @@ def test_channels_in_no_even_order_are_fixed() -> None:
     assert why_fixed(graph)["sum", 1] == "its channels go together in no even order"
     # Of the four channels of a the first three lie twice in the concatenation, the last one once.
     assert [(group.name, group.width) for group in find_groups(graph)] == [("a[0:3]", 3), ("a[3:4]", 1)]
+
+
+def test_an_output_of_which_nothing_is_known_fixes_all() -> None:
+    """The indices of a pool count through the channels."""
+    net = Builder(x=(1, 3, 4, 4))
+    y = net.op("MaxPool", "pool places", net.conv("a", "x", 4, 3), kernel_shape=[2, 2])
+    y = net.op("MaxUnpool", "back", y, "places", kernel_shape=[2, 2])
+    assert find_groups(read(net.model(net.conv("head", y, 2, 4)))) == ()
+
+
+@pytest.mark.parametrize(("exponent", "growable"), [(3.0, True), (0.5, True), (-0.5, False)])
+def test_powers_of_new_channels(exponent: float, growable: bool) -> None:
+    net = Builder(x=(2, 3))
+    y = net.op("Relu", "r", net.dense("a", "x", 4, 3))
+    y = net.op("Pow", "power", y, net.constant("exponent", np.float32(exponent)))
+    (group,) = find_groups(read(net.model(net.dense("head", y, 2, 4))))
+    assert group.growable == growable

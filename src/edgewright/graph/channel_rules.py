@@ -39,7 +39,14 @@ def understood_axes(op: Op, ties: Ties) -> frozenset[tuple[str, int]]:
         rule(op, ties)
     except (ValueError, KeyError, IndexError):  # operands that do not fit each other
         return frozenset()
-    return frozenset(ties.touched)
+    found = frozenset(ties.touched)
+    # An output that the rule does not know of (the indices of a pool) changes in a way that is not known either.
+    known = {name for name, _ in found}
+    return (
+        found
+        if all(name in known or ties.graph.tensors[name].items < 2 for name in op.outputs if name)
+        else frozenset()
+    )
 
 
 def _elementwise(op: Op, ties: Ties) -> None:

@@ -141,11 +141,19 @@ def _binary(op: Op, new: Tracer) -> Value:
         divisor = op.operands[1]
         safe = not new.holds(divisor) or (new.graph.tensors[divisor].is_constant and new.value(divisor) is _FINITE)
         return values[0] if safe else _UNSAFE
+    if op.variant == "pow" and not new.holds(op.operands[1]):
+        return _of_power(op.attributes.get("exponent"), values[0])
     if op.variant == "where":
         return max(values[1:])
     if op.variant in _SUMS:
         return max(values)
     return _FINITE if op.variant in _TRUTHS else _UNSAFE
+
+
+def _of_power(exponent: float | None, value: Value) -> Value:
+    if exponent is None or exponent <= 0:
+        return _UNSAFE
+    return value if value is _ZERO or exponent.is_integer() else _UNSAFE
 
 
 def _passed(op: Op, new: Tracer) -> Value:
@@ -230,7 +238,8 @@ def _reduction(op: Op, new: Tracer) -> Value:
 
 def _pad(op: Op, new: Tracer) -> Value:
     tensor = new.graph.tensors[op.operands[0]]
-    is_zero = op.variant != "constant" or (op.attributes["value"] == 0 and "int" not in tensor.dtype)
+    zero = op.attributes.get("input_zero_point") if "int" in tensor.dtype else 0
+    is_zero = op.variant != "constant" or op.attributes["value"] == zero
     return max(new.value(tensor.name) if new.holds(tensor.name) else _ZERO, _ZERO if is_zero else _FINITE)
 
 

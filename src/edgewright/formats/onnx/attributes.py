@@ -142,6 +142,11 @@ def _unary(node: Node) -> dict[str, Any]:
     return numbers | {key: value for key, value in node.attributes.items() if key == "approximate"}
 
 
+def _binary(node: Node) -> dict[str, Any]:
+    value = node.value(1) if node.op_type == "Pow" else None
+    return {"exponent": float(value.reshape(-1)[0])} if value is not None and value.size == 1 else {}
+
+
 def _bound(node: Node, name: str, index: int) -> float | None:
     """A bound of Clip; one that is no bound (the largest float, in old models) is None."""
     value = node.number(name, index)
@@ -292,6 +297,7 @@ _RULES: Mapping[str, Callable[[Node], dict[str, Any]]] = MappingProxyType(
     {
         "conv": _conv, "depthwise_conv": _conv, "transposed_conv": _transposed_conv, "matmul": _product,
         "fully_connected": _product, "max_pool": _pool, "average_pool": _pool, "unary": _unary,
+        "binary": _binary,
         "normalization": _normalization, "softmax": _softmax, "reduction": _reduction, "resize": _resize,
         "concat": _concat, "split": _split, "slice": _slice, "pad": _pad, "transpose": _transpose,
         "reorder": _reorder, "gather": _gather, "gru": _recurrent, "lstm": _recurrent, "rnn": _recurrent,

@@ -9,7 +9,7 @@ pads, sizes, bounds) are constant in nearly every network; they are left out of 
 - max_pool, average_pool: ceil_mode, count_include_pad
 - global_pool (average, max, lp): none
 - unary (relu, clip, ...): its numbers by their ONNX names: alpha, beta, min, max (None where unbounded)
-- binary (add, mul, where, ...): none
+- binary (add, mul, where, ...): exponent, of pow with one that is constant
 - normalization (batch_normalization, ...): epsilon; axes, over which it takes statistics (none where they are stored);
   groups of group normalization; size, alpha, beta, bias of lrn
 - softmax (softmax, log_softmax, hardmax): axes
