@@ -78,7 +78,7 @@ def _follow(operator: Operator, before: Mapping[int, Shape]) -> None:
 def _as_a_tile(operator: Operator, before: Mapping[int, Shape]) -> Sequence[Shape]:
     """As the shape of a tile follows from what it reads."""
     tensors, op = operator.tensors, op_of(operator, "op")
-    axes = "" if op.window is None else f"N{'DHW'[3 - len(op.window.kernel) :]}C"
+    axes = f"N{'DHW'[3 - len(op.window.kernel) :]}C" if op.window is not None else "NHWC"
     names = {name: before[tensors.by_name[name]] for name in (*op.inputs, *op.outputs) if name}
     graph = Graph((op,), {name: Tensor(name, shape, "", axes) for name, shape in names.items()}, (), ())
     shapes = [tensors.shape(tensors.by_name[name]) if name else () for name in op.inputs]
@@ -120,6 +120,7 @@ _RULES: Mapping[str, Callable[[Operator, Mapping[int, Shape]], Sequence[Shape]]]
     {
         "RESHAPE": _reshape,
         "FULLY_CONNECTED": _fully_connected,
+        "TRANSPOSE_CONV": lambda operator, before: (operator.integers(0),),
         "RESIZE_BILINEAR": _resize,
         "RESIZE_NEAREST_NEIGHBOR": _resize,
     }
