@@ -4,7 +4,7 @@ A tensor lives from the op that makes it to the last op that reads it. Inputs of
 outputs to the end. The most bytes that live at once are a lower bound: no allocator can do with less.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
@@ -117,8 +117,19 @@ def lower_bound(graph: Graph, in_place: bool = True, inputs_held: bool = True) -
     return timeline(graph, in_place, inputs_held).peak_bytes
 
 
-def place(graph: Graph, in_place: bool = True, inputs_held: bool = True, alignment_bytes: int = 64) -> Arena:
-    """An arena: buffers by falling size, each into the smallest gap that fits among those that live with it.
+def by_size(buffer: Buffer) -> tuple[int, ...]:
+    """The order in which buffers are placed: the largest first."""
+    return -buffer.size_bytes, buffer.first
+
+
+def place(
+    graph: Graph,
+    in_place: bool = True,
+    inputs_held: bool = True,
+    alignment_bytes: int = 64,
+    order: Callable[[Buffer], tuple[int, ...]] = by_size,
+) -> Arena:
+    """An arena: buffers in `order`, each into the smallest gap that fits among those that live with it.
 
     Greedy by size, of Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference"
     (arXiv 2001.03288).
@@ -127,7 +138,7 @@ def place(graph: Graph, in_place: bool = True, inputs_held: bool = True, alignme
     placed: list[tuple[int, int, Buffer]] = []
     offsets: dict[str, int] = {}
     top = 0
-    for buffer in sorted(found.buffers, key=lambda one: (-one.size_bytes, one.first)):
+    for buffer in sorted(found.buffers, key=order):
         size = -(-buffer.size_bytes // alignment_bytes) * alignment_bytes
         rivals = [(a, b) for a, b, other in placed if other.first <= buffer.last and buffer.first <= other.last]
         offset = _best_gap(sorted(rivals), size)

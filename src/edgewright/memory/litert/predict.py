@@ -9,9 +9,10 @@ their first operand where nobody else reads it.
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from edgewright.graph.ordering import stable_order
 from edgewright.graph.types import Graph, Op
 from edgewright.graph.xnnpack import parts_of
-from edgewright.memory.liveness import Arena, place, timeline
+from edgewright.memory.liveness import Arena, Buffer, by_size, place, timeline
 
 ARENA_ALIGNMENT_BYTES = 64
 WORKSPACE_ALIGNMENT_BYTES = 16
@@ -52,7 +53,13 @@ def predict_peak(graph: Graph, delegates: Sequence[Delegate]) -> LitertPeak:
     """The peak of a network of which XNNPACK runs these parts; without any, that of the built-in kernels."""
     runs = [_run_of(graph, delegate) for delegate in delegates]
     outer = _outside(graph, runs, delegates)
-    arena = place(outer, in_place=False, alignment_bytes=ARENA_ALIGNMENT_BYTES)
+
+    def order(buffer: Buffer) -> tuple[int, ...]:
+        """What lives all the time first, then by size (CreateTensorAllocationVector in TFLite's arena planner)."""
+        lives_always = buffer.first <= 0 and buffer.last == len(outer.ops)
+        return (0, 0, buffer.first) if lives_always else (1, *by_size(buffer))
+
+    arena = place(outer, in_place=False, alignment_bytes=ARENA_ALIGNMENT_BYTES, order=order)
     inner = [_inside(graph, run, delegate) for run, delegate in zip(runs, delegates, strict=True)]
     workspaces = [place(one, inputs_held=False, alignment_bytes=WORKSPACE_ALIGNMENT_BYTES) for one in inner]
     largest = max(range(len(inner)), key=lambda index: workspaces[index].peak_bytes, default=None)
@@ -93,17 +100,18 @@ def _run_of(graph: Graph, delegate: Delegate) -> tuple[Op, ...]:
 
 
 def _outside(graph: Graph, runs: Sequence[Sequence[Op]], delegates: Sequence[Delegate]) -> Graph:
-    """The network with every delegate as one op, which stands where its last operator stood."""
-    last = {run[-1].name: index for index, run in enumerate(runs) if run}
+    """The network with every delegate as one op, which stands where its first operator stood if it can."""
+    heads = {run[0].name: index for index, run in enumerate(runs) if run}
     inside = {op.name for run in runs for op in run}
     ops: list[Op] = []
     for op in graph.ops:
-        if op.name in last:
-            delegate = delegates[last[op.name]]
+        if op.name in heads:
+            delegate = delegates[heads[op.name]]
             ops.append(Op(op.name, "other", _activations(graph, delegate.inputs), delegate.outputs))
         elif op.name not in inside:
             ops.append(op)
-    return _with(graph, ops, graph.inputs, graph.outputs)
+    order = stable_order([op.inputs for op in ops], [op.outputs for op in ops])
+    return _with(graph, [ops[index] for index in order], graph.inputs, graph.outputs)
 
 
 def _inside(graph: Graph, run: Sequence[Op], delegate: Delegate) -> Graph:
