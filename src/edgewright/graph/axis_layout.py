@@ -40,7 +40,7 @@ def axis_sources(size: int, parts: Iterable[Part]) -> tuple[int, ...]:
 def _pieces(part: Part) -> Iterable[tuple[int, int, Sequence[int]]]:
     """First and last position of every repeat of the part, and what takes its place."""
     member = part.member
-    if any(not 0 <= channel < part.width for channel in part.kept) or len(set(part.kept)) < len(part.kept):
+    if not set(part.kept) <= set(range(part.width)) or len(set(part.kept)) < len(part.kept):
         raise ModelError(f"edit script: {part.kept} are no channels of {part.width}")
     if part.added < 0:
         raise ModelError(f"edit script: {part.added} channels can't be added")

@@ -84,6 +84,8 @@ def _alike(classes: Classes, places: tuple[Place, ...], starts: Items) -> Iterat
 
 def _block(items: Items, cuts: Flags) -> Items:
     """How many items of each class lie in a row on an axis, where every row of them is equally long; else 0."""
+    if items.shape[1] == 1:
+        return np.ones(len(items), np.int64)
     begins = np.ones(items.shape, np.bool_)
     begins[:, 1:] = (np.diff(items, axis=1) != 1) | cuts[items[:, 1:]]
     count = items.shape[1]
@@ -99,7 +101,11 @@ def _sequences(items: Items, columns: list[Items], blocks: Items, cuts: Flags) -
             yield 0, 0
         return
     follows = (blocks[1:] > 0).all(axis=1) & (blocks[1:] == blocks[:-1]).all(axis=1)
+    single = [part[0] for part in columns if len(part) == 1]
+    follows &= ((np.diff(items[:, single], axis=0) == 1) & ~cuts[items[1:, single]]).all(axis=1)
     for index, part in enumerate(columns):
+        if len(part) == 1:
+            continue
         step = np.diff(items[:, part], axis=0)
         follows &= (step == blocks[1:, index, None]).all(axis=1)
         begins = items[1:, part][np.arange(len(items) - 1)[:, None], _first_of_blocks(part, blocks[1:, index])]
@@ -122,7 +128,7 @@ def _first_of_blocks(part: Items, blocks: Items) -> Items:
 def _members(place: Place, positions: Items, block: int) -> Iterator[Member]:
     """The places of the channels on one axis, as one member where they repeat evenly."""
     starts = positions[0, ::block].tolist()
-    steps = set(np.diff(starts).tolist())
+    steps = {after - before for before, after in pairwise(starts)}
     if len(steps) == 1:
         yield Member(place.tensor, place.axis, starts[0], block, len(starts), steps.pop())
     else:

@@ -47,6 +47,7 @@ class Ties:
             for size in tensor.shape:
                 self._starts[name].append(self.count)
                 self.count += size
+        self._all = np.arange(self.count)
         self.stored = self.count
         """Items of tensors come before this number, those made up on the way behind it."""
 
@@ -64,7 +65,7 @@ class Ties:
         axis %= self.rank(name)
         self.touched.add((name, axis))
         start = self._starts[name][axis]
-        return np.arange(start, start + self.shape(name)[axis])
+        return self._all[start : start + self.shape(name)[axis]]
 
     def made_up(self, size: int) -> Items:
         """Items of an axis that no tensor has."""
