@@ -65,7 +65,7 @@ class FakeClient:
         outputs: Callable[[Path], NDArray[np.float32]] = lambda _: np.arange(6, dtype=np.float32),
     ) -> None:
         self.seconds, self.refuses, self.crashes, self.outputs = seconds, refuses, crashes, outputs
-        self.kept_s = 0.0
+        self.kept_s: dict[str, float] = {}
         self.batches: list[list[LayerSpec]] = []
 
     def ask(self, job: str, timeout_s: float = 120.0, **arguments: Any) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class FakeClient:
         if job == "layout":
             return {"block_channels": 16}
         if job == "round":
-            return {"samples_s": [self.kept_s * (1 + step / 1000) for step in range(5)]}
+            return {"samples_s": [self.kept_s[arguments.get("slot", "")] * (1 + step / 1000) for step in range(5)]}
         named = layers_in(Path(arguments["model"]))
         layers = [layer for _, layer in named]
         if any(map(self.crashes, layers)):
@@ -82,8 +82,9 @@ class FakeClient:
         if any(map(self.refuses, layers)):
             raise RuntimeRefusedError("no such op")
         if job == "load":
-            self.kept_s = sum(map(self.seconds, layers))
-            return {"load_s": 0.01, "warmup_runs": 2, "run_s": self.kept_s}
+            kept_s = sum(map(self.seconds, layers))
+            self.kept_s = {**self.kept_s, arguments.get("slot", ""): kept_s}
+            return {"load_s": 0.01, "warmup_runs": 2, "run_s": kept_s}
         if job == "memory":
             return {"peak_bytes": 1000 * len(layers)}
         if job == "outputs":

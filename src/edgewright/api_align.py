@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BUDGET_S = 60.0
 MAX_GROWTH = 1.25
-_LEARNING_S = 45.0
+LEARNING_S = 45.0
 _PROOF_S = 2.0
 _PROOF_SHARE = 0.25
 """The share of the budget that is left for the proof at the end."""
@@ -176,7 +176,7 @@ def _learned(
     store, usual = open_store(), usual_name(runtime)
     form.read(path, shapes)
     if device is None and not any(store.model_path(name).exists() for name in store.names()):
-        profile([path], name=usual, budget_s=_LEARNING_S, input_shapes=shapes, on_progress=on_progress)
+        profile([path], name=usual, budget_s=LEARNING_S, input_shapes=shapes, on_progress=on_progress)
     name = store.choose(device, usual)
     learned = store.model(name)
     if learned.runtime_version and learned.runtime != runtime:
