@@ -94,7 +94,7 @@ def _nodes_of(edit: Edit, builder: Builder) -> list[NodeProto]:
             return builder.clone(edit)
         case Concat():
             return builder.concat(edit)
-        case RemoveOp():
+        case RemoveOp() | SetWidth():
             return []
 
 

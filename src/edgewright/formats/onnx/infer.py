@@ -15,7 +15,7 @@ from edgewright.formats.onnx.inferring import infer_node
 from edgewright.formats.onnx.inputs import input_types
 from edgewright.formats.onnx.reading import reads
 from edgewright.formats.onnx.standins import own_types
-from edgewright.formats.onnx.values import Array, Values
+from edgewright.formats.onnx.values import Array, Values, tensor_type
 from edgewright.graph.types import Shape
 
 _MOST_FLOATS = 64
@@ -39,12 +39,21 @@ def infer(
     values.types |= input_types(model.graph, given, values.source)
     declared = {value.name: value.type for value in (*model.graph.value_info, *model.graph.output)}
     for node in nodes:
-        found = own_types(node, values, model.opset_import) or _standard_types(node, values, model)
+        found = _constant_types(node) or own_types(node, values, model.opset_import)
+        found = found or _standard_types(node, values, model)
         if not found and node.op_type in _LIKE_INPUT and node.input[0] in values.types:
             found = {node.output[0]: values.types[node.input[0]]}
         for name in filter(None, node.output):
             values.types[name] = _best(name, found.get(name), declared.get(name), known)
         fold(node, values, model)
+
+
+def _constant_types(node: NodeProto) -> dict[str, TypeProto]:
+    """The type of a stored tensor, which need not enter the inference."""
+    if node.op_type != "Constant" or node.domain not in {"", "ai.onnx"} or len(node.output) != 1:
+        return {}
+    stored = [attribute.t for attribute in node.attribute if attribute.name == "value"]
+    return {node.output[0]: tensor_type(stored[0].data_type, stored[0].dims)} if len(stored) == 1 else {}
 
 
 def _standard_types(node: NodeProto, values: Values, model: ModelProto) -> dict[str, TypeProto]:

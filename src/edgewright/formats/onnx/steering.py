@@ -13,15 +13,16 @@ from edgewright.formats.onnx.values import Array, Values
 from edgewright.graph.types import Graph, Op, Shape
 
 
-def follow(node: NodeProto, before: Op, after: Op) -> None:
-    """Write the attributes of the op after the script into the node, where the node has them as attributes."""
-    if before.attributes == after.attributes:
-        return
+def followed(node: NodeProto, before: Op, after: Op) -> NodeProto:
+    """The node with the attributes of its op after the script, where it has them as attributes."""
+    copy = NodeProto()
+    copy.CopyFrom(node)
     for name, key in _ATTRIBUTES:
-        found = next((attribute for attribute in node.attribute if attribute.name == name), None)
+        found = next((attribute for attribute in copy.attribute if attribute.name == name), None)
         value = after.attributes.get(key)
         if found is not None and value is not None and value != before.attributes.get(key):
             found.CopyFrom(onnx.helper.make_attribute(name, list(value) if isinstance(value, tuple) else value))
+    return copy
 
 
 _ATTRIBUTES = (
@@ -52,20 +53,14 @@ class Steering:
         self._makers = {name: node for node in nodes for name in node.output if name}
         found: list[NodeProto] = []
         for node in nodes:
-            rule = _RULES.get(node.op_type) if node.domain in {"", "ai.onnx"} else None
-            if rule is None or node.name not in self.ops or not self._changes(node):
+            if not is_steered(node, self.before, self.after):
                 found.append(node)
                 continue
             copy = NodeProto()
             copy.CopyFrom(node)
-            found += rule(self, Node(copy, self.values, self.opset), self.ops[node.name])
+            found += _RULES[node.op_type](self, Node(copy, self.values, self.opset), self.ops[node.name])
             found.append(copy)
         return found
-
-    def _changes(self, node: NodeProto) -> bool:
-        """Whether the shape of what the node reads or makes has changed."""
-        names = [name for name in (*node.input, *node.output) if name in self.after.tensors]
-        return any(self.after.tensors[name].shape != self.before.tensors[name].shape for name in names)
 
     def shapes(self, node: Node) -> tuple[Shape, Shape, Shape]:
         """Shapes of what the node makes before the script, of what it reads and of what it makes after it."""
@@ -250,3 +245,11 @@ _RULES: Mapping[str, Callable[[Steering, Node, Op], list[NodeProto]]] = MappingP
         "Pad": _pad,
     }
 )
+
+
+def is_steered(node: NodeProto, before: Graph, after: Graph) -> bool:
+    """Whether an input or attribute of the node may say a shape, and the shape of what it reads or makes changes."""
+    if node.op_type not in _RULES or node.domain not in {"", "ai.onnx"} or node.output[0] not in after.tensors:
+        return False
+    names = [name for name in (*node.input, *node.output) if name in after.tensors]
+    return any(after.tensors[name].shape != before.tensors[name].shape for name in names)

@@ -99,7 +99,7 @@ class Weights:
             if node.name in ops:
                 found.append(_Version(node, None, [self.changes.get(name) for name in node.input]))
                 continue
-            wanted = {change: None for name in node.output for change in self._asked[name]} or {None: None}
+            wanted = {change: None for name in node.output for change in self._asked.get(name, ())} or {None: None}
             for change in wanted:
                 version = _Version(node, change, self._asked_of_inputs(node, change))
                 found.append(version)
@@ -144,13 +144,14 @@ class Weights:
         inputs = [self._names.get((name, its), name) for name, its in zip(node.input, asked, strict=False)]
         if change is None and outputs == list(node.output) and inputs == list(node.input):
             return node
-        copy = NodeProto()
-        copy.CopyFrom(node)
-        copy.name = node.name if outputs == list(node.output) else self.fresh(node.name)
-        copy.output[:] = outputs
+        name = node.name if outputs == list(node.output) else self.fresh(node.name)
         if change is not None and not any(asked):
             value = onnx.numpy_helper.from_array(change.of(self.value(node.output[0])), outputs[0])
-            return onnx.helper.make_node("Constant", [], outputs, name=copy.name, value=value)
+            return onnx.helper.make_node("Constant", [], outputs, name=name, value=value)
+        copy = NodeProto()
+        copy.CopyFrom(node)
+        copy.name = name
+        copy.output[:] = outputs
         copy.input[:] = inputs
         return copy
 

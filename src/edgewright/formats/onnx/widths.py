@@ -13,7 +13,7 @@ from edgewright.formats.onnx.infer import infer
 from edgewright.formats.onnx.load import opset_of
 from edgewright.formats.onnx.read import Reading, understand_model
 from edgewright.formats.onnx.reading import reads
-from edgewright.formats.onnx.steering import Steering, follow
+from edgewright.formats.onnx.steering import Steering, followed, is_steered
 from edgewright.formats.onnx.values import Values
 from edgewright.formats.onnx.weights import Weights
 from edgewright.graph.axis_layout import Part, axis_sources
@@ -37,14 +37,11 @@ def with_widths(
     nodes = _followed(weights.nodes, reading.graph, after)
     _store(model, weights.stored)
     _declare(model, weights.changed, reading.graph, after)
-    steering = _steering(model, nodes, reading, after, weights, input_shapes)
-    nodes, constants = steering.steered(nodes), steering.constants
-    if model.ir_version < _CONSTANTS_APART:
-        nodes = [onnx.helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in constants] + nodes
-        constants = []
+    if any(is_steered(node, reading.graph, after) for node in nodes):
+        steering = _steering(model, nodes, reading, after, weights, input_shapes)
+        nodes = _stored_apart(model, steering.steered(nodes), steering.constants)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    model.graph.initializer.extend(constants)
     _drop_unread(model, reading.nodes)
     _check(model, reading, after, input_shapes)
     return model
@@ -64,7 +61,14 @@ def _changes(reading: Reading, edits: Sequence[SetWidth]) -> dict[str, Change]:
         sources = axis_sources(size, its)
         if sources != tuple(range(size)):
             axes[name].append(AxisChange(axis, sources, its[0].member.fill))
-    return {name: _as_stored(name, Change(tuple(its)), reading) for name, its in axes.items()}
+    readers: dict[str, tuple[NodeProto, int]] = {}
+    for node in reading.nodes:
+        if node.op_type in _PER_CHANNEL:
+            readers |= {name: (node, index) for index, name in enumerate(node.input) if name in axes}
+    return {
+        name: _as_stored(Change(tuple(its)), *readers[name], reading) if name in readers else Change(tuple(its))
+        for name, its in axes.items()
+    }
 
 
 _ZERO_POINTS: Mapping[str, Mapping[int, int]] = MappingProxyType(
@@ -85,38 +89,32 @@ _PER_CHANNEL: Mapping[str, tuple[int, ...]] = MappingProxyType(
         "MatMulInteger": (3,),
         "MatMulIntegerToFloat": (3, 5),
         "DynamicQuantizeMatMul": (2, 3),
+        **dict.fromkeys(("QLinearAdd", "QLinearMul"), ()),
     }
 )
 """Of quantized ops, the inputs that are scales and zero points of channels."""
 
 
-def _as_stored(name: str, change: Change, reading: Reading) -> Change:
-    """The change of a constant with zero points where a quantized op reads it, or repeated where it is a scale."""
-    for node in reading.nodes:
-        for index, read in enumerate(node.input):
-            if read != name:
-                continue
-            if index in _PER_CHANNEL.get(node.op_type, ()):
-                return change.along(change.axes[0].axis) or change
-            zero_points = _ZERO_POINTS.get(node.op_type, {}).get(index, len(node.input))
-            if zero_points < len(node.input) and node.input[zero_points]:
-                value = reading.values.value(node.input[zero_points])
-                axis = 0 if "Conv" in node.op_type else len(reading.graph.tensors[name].shape) - 1
-                return change.stored(value, axis)
-    return change
+def _as_stored(change: Change, node: NodeProto, index: int, reading: Reading) -> Change:
+    """The change of a constant that a quantized op reads: with zero points, or repeated where it is a scale."""
+    if index in _PER_CHANNEL[node.op_type]:
+        return change.along(change.axes[0].axis) or change
+    zero_points = _ZERO_POINTS.get(node.op_type, {}).get(index, len(node.input))
+    if zero_points >= len(node.input) or not node.input[zero_points]:
+        return change
+    axis = 0 if "Conv" in node.op_type else len(reading.graph.tensors[node.input[index]].shape) - 1
+    return change.stored(reading.values.value(node.input[zero_points]), axis)
 
 
 def _followed(nodes: Iterable[NodeProto], before: Graph, after: Graph) -> list[NodeProto]:
     """The nodes with the attributes of their ops after the script."""
     old, new = ({op.name: op for op in graph.ops} for graph in (before, after))
-    found = []
-    for node in nodes:
-        copy = NodeProto()
-        copy.CopyFrom(node)
-        if node.name in old:
-            follow(copy, old[node.name], new[node.name])
-        found.append(copy)
-    return found
+    return [
+        followed(node, old[node.name], new[node.name])
+        if node.name in old and old[node.name] != new[node.name]
+        else node
+        for node in nodes
+    ]
 
 
 def _store(model: ModelProto, tensors: Iterable[TensorProto]) -> None:
@@ -157,6 +155,14 @@ def _steering(
     known = {tensor.name: tensor.shape for tensor in after.tensors.values() if not tensor.is_constant and tensor.dtype}
     infer(model, nodes, values, input_shapes, known)
     return Steering(reading.graph, after, values, opset_of(model), weights.fresh)
+
+
+def _stored_apart(model: ModelProto, nodes: list[NodeProto], constants: Sequence[TensorProto]) -> list[NodeProto]:
+    """The nodes, with new constants stored in the model or, where they would be inputs too, made by nodes."""
+    if model.ir_version >= _CONSTANTS_APART:
+        model.graph.initializer.extend(constants)
+        return nodes
+    return [onnx.helper.make_node("Constant", [], [tensor.name], value=tensor) for tensor in constants] + nodes
 
 
 def _drop_unread(model: ModelProto, before: Sequence[NodeProto]) -> None:
