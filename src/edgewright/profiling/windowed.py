@@ -75,7 +75,7 @@ def _grouped(random: Random) -> LayerSpec | None:
 
 
 _PARTS: Mapping[Draw, float] = MappingProxyType(
-    {_pointwise: 0.4, _spatial: 0.4, _stem: 0.07, _long: 0.03, _one_axis: 0.06, _grouped: 0.04}
+    {_pointwise: 0.4, _spatial: 0.39, _stem: 0.07, _long: 0.03, _one_axis: 0.05, _grouped: 0.06}
 )
 
 

@@ -1,7 +1,7 @@
 """Explanatory variables of a layer: operations, memory and parameters, on dimensions rounded up to found blocks."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -133,7 +133,9 @@ _COMPOSED: Mapping[str, Callable[[Table, Mapping[str, Column], Cost], Any]] = {
         + needs.parameter_items
     ),
 }
-_BEYOND = tuple(f"moved_items>{2**power}" for power in (14, 17, 20, 23))
+_BEYOND = tuple(f"moved_items>{2**power}" for power in (14, 17, 19, 20, 23))
+_FINELY_BEYOND = tuple(f"moved_items>{2**power}" for power in (15, 16, 18, 21))
+"""For kinds that mostly wait for memory, and of which there are many layers."""
 _PARAMETERS_BEYOND = ("parameter_items>131072", "parameter_items>1048576")
 _MAPS = ("macs", "input_items", "output_items", "operand_items", "output_rows", *_BEYOND)
 _CHANNELS: Mapping[str, tuple[int, ...]] = {"out_channels": CHANNEL_BLOCKS}
@@ -156,7 +158,11 @@ _CONVOLUTION = Basis(
     {},
     grouped=True,
 )
-_POOL = Basis((*_MAPS, "inside_macs", "kernel_rows", "kernel_row_items", "row_macs"), {**_CHANNELS, **_WIDTH}, _TIED)
+_POOL = Basis(
+    (*_MAPS, *_FINELY_BEYOND, "inside_macs", "kernel_rows", "kernel_row_items", "row_macs"),
+    {**_CHANNELS, **_WIDTH},
+    _TIED,
+)
 _RECURRENT = Basis(
     (
         "macs", "input_items", "output_items", "parameter_items", *_PARAMETERS_BEYOND, "hidden_macs", "hidden_passes",
@@ -166,7 +172,9 @@ _RECURRENT = Basis(
     {},
 )  # fmt: skip
 _PLAIN = Basis((*_MAPS, "copies"), {**_CHANNELS, **_WIDTH}, {**_TIED, "in_width": "out_width"})
+_MOVING = replace(_PLAIN, variables=(*_PLAIN.variables, *_FINELY_BEYOND))
 _BASES: Mapping[str, Basis] = {
+    **dict.fromkeys(("unary", "binary", "pad", "transpose", "reorder"), _MOVING),
     "conv": _CONVOLUTION,
     "transposed_conv": Basis(
         (*_MAPS, "parameter_items", *_PARAMETERS_BEYOND, "unrolled_items", "unrolled_rows", "group_calls"),
@@ -175,13 +183,13 @@ _BASES: Mapping[str, Basis] = {
         grouped=True,
     ),
     "depthwise_conv": Basis(
-        (*_MAPS, "inside_macs", "single_macs", "edge_products", "parameter_items"),
+        (*_MAPS, *_FINELY_BEYOND, "inside_macs", "single_macs", "edge_products", "parameter_items"),
         {**_CHANNELS, **_WIDTH},
         {**_TIED, "groups": "out_channels"},
     ),
     **dict.fromkeys(POOLS, _POOL),
     "fully_connected": Basis(
-        ("macs", "input_items", "output_items", "parameter_items", *_BEYOND),
+        ("macs", "input_items", "output_items", "parameter_items", *_BEYOND, *_FINELY_BEYOND),
         {"in_features": CHANNEL_BLOCKS, "out_features": CHANNEL_BLOCKS, "rows": ROW_BLOCKS},
         {},
     ),
