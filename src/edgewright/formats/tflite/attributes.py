@@ -73,11 +73,16 @@ def _scales(operator: Operator) -> dict[str, Any]:
 
 
 def groups_of(operator: Operator) -> int:
-    """Groups of a convolution: its input's channels by those that a filter reads."""
-    channels = operator.shape()[-1]
+    """Groups of a convolution: its input's channels by those that a filter reads. Raises ValueError for a misfit."""
+    channels, weight = operator.shape()[-1], operator.shape(1)
     if operator.builtin == "DEPTHWISE_CONV_2D":
-        return channels
-    read = operator.shape(1)[3]
+        read, made = 1, weight[3]
+    elif operator.builtin == "CONV_3D":
+        read, made = weight[3], weight[4]
+    else:
+        read, made = weight[3], weight[0]
+    if channels % read or made % (channels // read) or operator.output_shape()[-1] != made:
+        raise ValueError("channels that do not fit")
     return channels // read
 
 

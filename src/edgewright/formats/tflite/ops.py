@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from edgewright.errors import ModelError
 from edgewright.formats.tflite.attributes import attributes_of, groups_of, window_of
+from edgewright.formats.tflite.fitting import check_shapes
 from edgewright.formats.tflite.operators import Operator
 from edgewright.graph.types import Op
 
@@ -100,7 +101,7 @@ _FEWEST = {"conv": 2, "depthwise_conv": 2, "transposed_conv": 3, "fully_connecte
            "gather": 2, "lstm": 20, "rnn": 5}  # fmt: skip
 """The inputs that an operator of each kind has at the least."""
 
-_MISFITS = (ValueError, TypeError, AttributeError, IndexError, ArithmeticError, ModelError)
+_MISFITS = (ValueError, TypeError, AttributeError, LookupError, ArithmeticError, ModelError)
 
 
 def operands_of(operator: Operator) -> tuple[int, ...]:
@@ -112,15 +113,21 @@ def operands_of(operator: Operator) -> tuple[int, ...]:
     return tuple(position for position in rule.operands if position in everything)
 
 
-def op_of(operator: Operator, name: str) -> Op:
-    """The operator as an op; `other` where it, or what its options and operands say, is not known."""
+def op_of(operator: Operator, name: str, is_shaped: bool = True) -> Op:
+    """The operator as an op; `other` where it, or what its options and operands say, is not known.
+
+    `is_shaped` is false where the shapes of its outputs are yet to be found.
+    """
     names = operator.tensors.names
     inputs = tuple(operator.tensors.name(operator.inputs[position]) for position in operands_of(operator))
     outputs = tuple(names[index] if index >= 0 else "" for index in operator.outputs)
     rule = _RULES.get(operator.builtin)
     if rule is not None and operator.outputs and -1 not in operator.outputs:
         try:
-            return _understood(operator, rule, Op(name, rule.kind, inputs, outputs, None, rule.variant))
+            op = _understood(operator, rule, Op(name, rule.kind, inputs, outputs, None, rule.variant))
+            if is_shaped:
+                check_shapes(op, operator.tensors)
+            return op
         except _MISFITS:  # options that do not fit the operands
             pass
     variant = operator.custom if operator.builtin == "CUSTOM" else operator.builtin.lower()

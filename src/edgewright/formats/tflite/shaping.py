@@ -77,7 +77,7 @@ def _follow(operator: Operator, before: Mapping[int, Shape]) -> None:
 
 def _as_a_tile(operator: Operator, before: Mapping[int, Shape]) -> Sequence[Shape]:
     """As the shape of a tile follows from what it reads."""
-    tensors, op = operator.tensors, op_of(operator, "op")
+    tensors, op = operator.tensors, op_of(operator, "op", is_shaped=False)
     axes = f"N{'DHW'[3 - len(op.window.kernel) :]}C" if op.window is not None else "NHWC"
     names = {name: before[tensors.by_name[name]] for name in (*op.inputs, *op.outputs) if name}
     graph = Graph((op,), {name: Tensor(name, shape, "", axes) for name, shape in names.items()}, (), ())
