@@ -16,7 +16,7 @@ def test_the_table_in_the_guide_is_read(run: Run, tmp_path: Path) -> None:
 
 
 def test_every_option_in_the_guide_is_one(run: Run) -> None:
-    for command in ("profile", "devices", "fit", "evaluate", "explain", "bench", "memory", "tile"):
+    for command in ("profile", "devices", "fit", "evaluate", "explain", "bench", "memory", "tile", "align"):
         section = GUIDE.split(f"## {command}:")[1].split("\n## ")[0]
         usage = run(command, "--help").out
         shown = {
