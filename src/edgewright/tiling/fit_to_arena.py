@@ -125,11 +125,8 @@ class _Planned:
 
 
 def best_offsets(graph: Graph, target: ArenaTarget) -> OfflinePlan:
-    """The better of offsets with and without shared bytes. Raises EdgewrightError where the check finds them wrong."""
-    plans = [plan_offsets(graph, target.build)]
-    if target.share:
-        plans.append(plan_offsets(graph, target.build, share=True))
-    best = min(plans, key=lambda plan: plan.head_bytes)
+    """Offsets for a network. Raises EdgewrightError where the check finds them wrong."""
+    best = plan_offsets(graph, target.build, share=target.share)
     wrong = overwritten(graph, best.offsets, best.head_bytes) if best.offsets else ()
     if wrong:
         raise EdgewrightError(f"the offsets that were planned are wrong: {wrong[0]}")

@@ -6,20 +6,21 @@ its own, and then a hill climb over orders. Everything is deterministic.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from edgewright.graph.types import Graph
 from edgewright.memory.tflm.packing import Packing, lives_at_once
 from edgewright.memory.tflm.planner import Request, greedy_offsets, head_bytes, lifetimes_bound
 from edgewright.memory.tflm.predict import requests_of
-from edgewright.memory.tflm.sharing import Block, Part, blocks
+from edgewright.memory.tflm.sharing import MOVES, Block, Part, blocks
 from edgewright.memory.tflm.stacking import stacked
-from edgewright.memory.tflm.structures import HOST, Build
+from edgewright.memory.tflm.structures import HOST, Build, aligned
 
-_CLIMB_STEPS = 300
+_CLIMB_STEPS = 120
 _NODES = 20_000
 _MOST_STACKED = 300
+_SHARING = (MOVES, MOVES - {"concat"}, MOVES - {"slice"}, frozenset({"elementwise", "reshape"}))
 
 
 @dataclass(frozen=True)
@@ -42,25 +43,38 @@ def plan_offsets(
     """Offsets for the activations of a graph, never worse than those of the runtime's own planner.
 
     `share` lets cuts lie in what they are cut from, joined rows where they are joined, and elementwise ops write over
-    what they read (see `sharing`). `nodes` limits the exact search and `climb_steps` the hill climb.
+    what they read (see `sharing`), or some of these where blocks of all of them do not fit together well; what is only
+    cut is then needed row by row. `nodes` limits the exact search and `climb_steps` the hill climb.
     """
     requests = requests_of(graph, build)
-    found = [*blocks(graph, share), *(_alone(one) for one in requests if one.is_scratch)]
-    starts = placed(found, nodes, climb_steps)
+    scratch = [_alone(one) for one in requests if one.is_scratch]
+    best = OfflinePlan({}, head_bytes(requests, greedy_offsets(requests)), lifetimes_bound(requests))
+    bound = best.bound_bytes
+    for moves in _SHARING if share else ():
+        found = [*blocks(graph, moves), *scratch]
+        least = lives_at_once(found)
+        bound = min(bound, least)
+        if least < best.head_bytes:
+            best = min(best, _plan(graph, build, found, nodes, climb_steps), key=lambda plan: plan.head_bytes)
+        if best.head_bytes <= aligned(bound):
+            return replace(best, bound_bytes=bound)
+    if best.head_bytes > lifetimes_bound(requests):
+        plan = _plan(graph, build, [*blocks(graph, ()), *scratch], nodes, climb_steps)
+        best = min(best, plan, key=lambda plan: plan.head_bytes)
+    return replace(best, bound_bytes=bound)
+
+
+def _plan(graph: Graph, build: Build, found: Sequence[Block], nodes: int, climb_steps: int) -> OfflinePlan:
     offsets: dict[str, int] = {}
-    for one, start in zip(found, starts, strict=True):
+    for one, start in zip(found, placed(found, nodes, climb_steps), strict=True):
         offsets |= {name: start + inner for name, inner in one.starts.items() if name in graph.tensors}
-    head = _head(graph, build, offsets)
-    greedy = head_bytes(requests, greedy_offsets(requests))
-    bound = lives_at_once(found) if share else lifetimes_bound(requests)
-    if greedy <= head:
-        return OfflinePlan({}, greedy, min(bound, greedy))
-    return OfflinePlan(offsets, head, bound, tuple(name for one in found if len(one.starts) > 1 for name in one.starts))
+    shared = tuple(name for one in found if len(one.starts) > 1 for name in one.starts)
+    return OfflinePlan(offsets, _head(graph, build, offsets), 0, shared)
 
 
 def placed(found: Sequence[Block], nodes: int = _NODES, climb_steps: int = _CLIMB_STEPS) -> tuple[int, ...]:
     """Where each block begins; none over another that lives with it."""
-    bound, packing = lives_at_once(found), Packing(found)
+    bound, packing = aligned(lives_at_once(found)), Packing(found)
     best: tuple[int, ...] = ()
     best_head, best_order = -1, list(range(len(found)))
     for order in _orders(found):
@@ -84,7 +98,7 @@ def _alone(request: Request) -> Block:
 
 
 def _request(block: Block) -> Request:
-    return Request("", block.size_bytes, block.first, block.last)
+    return Request("", aligned(block.size_bytes), block.first, block.last)
 
 
 def _head(graph: Graph, build: Build, offsets: Mapping[str, int]) -> int:

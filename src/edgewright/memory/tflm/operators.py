@@ -35,12 +35,10 @@ _PARAMETERS: Mapping[str, int] = MappingProxyType(
 )  # fmt: skip
 """Constants of the file that say how an op computes; a graph has their values, and not the tensors."""
 
-_FLOATS_ONLY = frozenset(
-    {"EXP", "CEIL", "ROUND", "L2_POOL_2D", "SQRT", "SQUARE", "LOG", "SIN", "COS", "RSQRT", "NEG", "FLOOR"}
-)
+_FLOATS_ONLY = frozenset({"EXP", "CEIL", "ROUND", "L2_POOL_2D", "SQRT", "SQUARE", "LOG", "SIN", "COS", "NEG", "FLOOR"})
 _NO_INT16 = frozenset(
-    {"DIV", "REDUCE_MAX", "REDUCE_MIN", "LOG_SOFTMAX", "MIRROR_PAD", "ELU", "HARD_SWISH", "ZEROS_LIKE", "PRELU", "GATHER",
-     "RESIZE_BILINEAR", "ARG_MAX", "ARG_MIN", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "L2_NORMALIZATION"}
+    {"DIV", "REDUCE_MAX", "REDUCE_MIN", "LOG_SOFTMAX", "MIRROR_PAD", "ELU", "HARD_SWISH", "ZEROS_LIKE", "PRELU",
+     "GATHER", "RESIZE_BILINEAR", "ARG_MAX", "ARG_MIN", "DEPTH_TO_SPACE", "SPACE_TO_DEPTH", "L2_NORMALIZATION"}
 )  # fmt: skip
 _NARROW = frozenset({"int8", "uint8", "int16", "int4"})
 

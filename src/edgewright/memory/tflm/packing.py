@@ -21,6 +21,8 @@ class Packing:
             np.array([(part.start, part.stop, part.first, part.last) for part in one.parts], np.int64) for one in blocks
         ]
         self.heights = [_padded_size(one) for one in blocks]
+        self.firsts: Ints = np.array([one.first for one in blocks], np.int64)
+        self.lasts: Ints = np.array([one.last for one in blocks], np.int64)
 
     def first_fit(self, order: Sequence[int]) -> tuple[int, ...]:
         """Each block at the lowest place, a multiple of 16, where no byte of it meets another that lives with it."""
@@ -44,12 +46,8 @@ class Packing:
 
     def neighbours(self, index: int) -> list[int]:
         """Blocks that live at some time when this one does."""
-        one = self.blocks[index]
-        return [
-            i
-            for i, other in enumerate(self.blocks)
-            if i != index and one.first <= other.last and other.first <= one.last
-        ]
+        meets = (self.firsts <= self.lasts[index]) & (self.firsts[index] <= self.lasts)
+        return [int(i) for i in np.flatnonzero(meets) if i != index]
 
 
 def lives_at_once(blocks: Sequence[Block]) -> int:

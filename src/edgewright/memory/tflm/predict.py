@@ -1,11 +1,11 @@
 """The arena of a network under TensorFlow Lite Micro, before anything is run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from edgewright.graph.types import Graph
 from edgewright.memory.tflm import structures as of
-from edgewright.memory.tflm.operators import check
+from edgewright.memory.tflm.operators import check, kernel_of
 from edgewright.memory.tflm.planner import ONLINE, Request, greedy_offsets, head_bytes, lifetimes_bound
 from edgewright.memory.tflm.structures import HOST, Build, aligned
 from edgewright.memory.tflm.tail import scratch_sizes, tails, tensor_count
@@ -16,9 +16,9 @@ class ArenaPrediction:
     """What `kTensorArenaSize` has to hold, and who holds it.
 
     `used_bytes` is head and tail, what the interpreter reports as used; `arena_bytes` is what must be given, which is
-    more where planning itself needs more than the plan. `lower_bound_bytes` is what lives at once at the least.
-    `holders` are the buffers that live at the peak, the largest first: name, kind (input, tensor, output, scratch),
-    bytes. `tail` has the bytes of each category. `timeline_bytes` has what lives while each op runs.
+    more where preparing or planning (`planning_bytes`) needs more than the plan. `lower_bound_bytes` is what lives at
+    once at the least. `holders` are the buffers that live at the peak, the largest first: name, kind (input, tensor,
+    output, scratch), bytes. `tail` has the bytes of each category. `timeline_bytes` has what lives while each op runs.
     """
 
     build: str
@@ -54,6 +54,7 @@ def predict_arena(
     tail = tails(graph, build, count, scratch_count)
     head = head_bytes(requests, placed)
     planning = tail.planning_bytes + _planning_bytes(build, count, scratch_count, len(requests))
+    planning = max(planning, *map(sum, zip(tail.preparing_bytes, _preparing(graph, build), strict=True)), 0)
     timeline = _timeline(graph, requests)
     peak = max(range(len(timeline)), key=timeline.__getitem__, default=0)
     return ArenaPrediction(
@@ -105,6 +106,20 @@ def _planning_bytes(build: Build, tensors: int, scratch_count: int, buffers: int
     size = aligned(size, build.pointer_bytes) + build.pointer_bytes
     size += of.ALLOCATION.size(build) * (tensors + scratch_count)
     return aligned(size) + of.PLANNED_BUFFER_BYTES * buffers
+
+
+def _preparing(graph: Graph, build: Build) -> Iterator[int]:
+    """What preparing each op holds for a while in the head, at the most.
+
+    These are requests for scratch, and twice the structures of its tensors, with a zero point for each channel.
+    """
+    asked = 0
+    for op in graph.ops:
+        kernel, names = kernel_of(op, graph), [name for name in (*op.inputs, *op.outputs) if name]
+        each = of.TENSOR.size(build) + of.QUANTIZATION.size(build) + build.pointer_bytes + 4
+        size = 2 * (each * len(names) + sum(kernel.persistent(op, graph, build)))
+        yield size + of.SCRATCH_REQUEST.size(build) * (asked + of.SCRATCH_REQUESTS_PER_OP)
+        asked += len(kernel.scratch(op, graph, build))
 
 
 def _timeline(graph: Graph, requests: Sequence[Request]) -> list[int]:

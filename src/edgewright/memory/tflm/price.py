@@ -4,7 +4,7 @@ from edgewright.graph.types import Graph
 from edgewright.memory.tflm.operators import kernel_of
 from edgewright.memory.tflm.packing import live_bytes
 from edgewright.memory.tflm.predict import requests_of
-from edgewright.memory.tflm.sharing import blocks
+from edgewright.memory.tflm.sharing import MOVES, blocks
 from edgewright.memory.tflm.structures import EVAL_TENSOR, NODE, Build
 from edgewright.memory.tflm.tail import tails, tensor_count
 
@@ -18,7 +18,7 @@ def arena_estimate(graph: Graph, build: Build, share: bool) -> int:
 
 def live_at_ops(graph: Graph, share: bool) -> list[int]:
     """Bytes of activations that live while each op runs."""
-    changes = live_bytes(blocks(graph, share))
+    changes = live_bytes(blocks(graph, MOVES if share else ()))
     found, live = [], 0
     for moment in range(-1, len(graph.ops) + 1):
         live = changes.get(moment, live)

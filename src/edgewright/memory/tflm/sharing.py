@@ -5,10 +5,10 @@ Tensors become blocks whose parts keep their distance. Two tensors are put in on
 written over bytes that are still needed; what is not certain is left apart.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from edgewright.graph.types import Graph, Op
+from edgewright.graph.types import Graph
 from edgewright.memory.tflm.content import (
     Contents,
     Life,
@@ -49,15 +49,19 @@ class Block:
         return max(part.last for part in self.parts)
 
 
-def blocks(graph: Graph, share: bool = True) -> tuple[Block, ...]:
+MOVES = frozenset({"concat", "slice", "reshape", "elementwise"})
+"""Which tensors may share bytes: joined rows, cuts, reshaped tensors, and those that elementwise ops write over."""
+
+
+def blocks(graph: Graph, share: Collection[str] = MOVES) -> tuple[Block, ...]:
     """The activations of a graph in blocks; one block each, which lives as a whole, where nothing is to be shared."""
     known = {name: found for name, found in lives(graph).items() if not graph.tensors[name].is_constant}
     if not share:
         known = {name: _whole(found) for name, found in known.items()}
     joining = _Joining(graph, known)
-    if share:
-        for op, view in _moves(graph):
-            joining.join(view, op)
+    for kind, view in _moves(graph):
+        if kind in share:
+            joining.join(view)
     return joining.result()
 
 
@@ -68,15 +72,15 @@ def _whole(found: tuple[Life, ...]) -> tuple[Life, ...]:
     return ((found[0][0], found[-1][1], min(life[2] for life in found), max(life[3] for life in found)),)
 
 
-def _moves(graph: Graph) -> Iterator[tuple[Op, View]]:
+def _moves(graph: Graph) -> Iterator[tuple[str, View]]:
     """Who may lie in whom: what is joined first, as a piece can lie in one place alone; then the cheap copies."""
-    found = [(op, view) for op in graph.ops for view in views(op, graph)]
-    yield from ((op, view) for op, view in found if op.kind == "concat")
-    yield from ((op, view) for op, view in found if op.kind != "concat")
+    found = [(op.kind, view) for op in graph.ops for view in views(op, graph)]
+    yield from ((kind, view) for kind, view in found if kind == "concat")
+    yield from ((kind, view) for kind, view in found if kind != "concat")
     for op in graph.ops:
         given = [name for name in dict.fromkeys(op.inputs) if name and is_elementwise(op, graph, name)]
         for name in sorted(given, key=lambda name: -graph.tensors[name].size_bytes):
-            yield op, View(op.outputs[0], name, 0)
+            yield "elementwise", View(op.outputs[0], name, 0)
 
 
 class _Joining:
@@ -90,7 +94,7 @@ class _Joining:
         self.members = [[name] for name in known]
         self.largest = [graph.tensors[name].size_bytes for name in known]
 
-    def join(self, view: View, op: Op) -> None:
+    def join(self, view: View) -> None:
         """Put two tensors into one block where nothing speaks against it."""
         if view.inner not in self.place or view.outer not in self.place:
             return

@@ -69,7 +69,7 @@ class _Search:
                 start, stop = self.spans[index]
                 height = max(self.tops[start:stop])
                 lowest_end = min(lowest_end, max(height, floor) + self.sizes[index])
-                if height >= floor:
+                if height >= floor and height + self.sizes[index] <= self.capacity:
                     found.setdefault((height, -self.sizes[index], self.spans[index]), index)
         return [(key[0], index) for key, index in sorted(found.items()) if key[0] < lowest_end]
 

@@ -37,10 +37,11 @@ class Tail:
 
 @dataclass(frozen=True)
 class Tails:
-    """The tail when the plan for the head is made, and at the end."""
+    """The tail at the end, when the plan for the head is made, and when each op is prepared."""
 
-    planning_bytes: int
     final: Tail
+    planning_bytes: int
+    preparing_bytes: tuple[int, ...]
 
 
 def tensor_count(graph: Graph) -> int:
@@ -65,16 +66,18 @@ def tails(graph: Graph, build: Build, tensors: int, scratch_count: int) -> Tails
     for kernel in kernels:
         if kernel.data:
             tail.take("kernels", kernel.data.size(build), ARENA_ALIGNMENT)
+    preparing = []
     for op, kernel in zip(graph.ops, kernels, strict=True):
         for size in kernel.persistent(op, graph, build):
             tail.take("channels", size, ARENA_ALIGNMENT)
+        preparing.append(tail.size_bytes)
     if scratch_count:
         tail.take_all("scratch handles", [(of.SCRATCH_HANDLE, scratch_count)], build)
     planning = tail.size_bytes
     for names in (graph.inputs, graph.outputs):
         tail.take("inputs and outputs", build.pointer_bytes * len(names), ARENA_ALIGNMENT)
         tail.take_all("inputs and outputs", _ends(graph, names), build)
-    return Tails(planning, tail)
+    return Tails(tail, planning, tuple(preparing))
 
 
 def _ends(graph: Graph, names: Sequence[str]) -> Iterator[tuple[Struct, int]]:
