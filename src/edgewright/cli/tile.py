@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from edgewright import api_memory
+from edgewright.cli import micro
 from edgewright.cli.options import Commands, add_command, add_inputs, add_settings
 from edgewright.cli.output import console, print_json, progress
 
@@ -32,10 +33,16 @@ def add(commands: Commands) -> None:
     command.add_argument("--no-check", action="store_true", help="do not run the result beside the original")
     add_settings(command, "lean")
     add_inputs(command)
+    command.add_argument(
+        "--runtime", choices=("onnxruntime", micro.RUNTIME), help="tflm: a .tflite file for TensorFlow Lite Micro"
+    )
+    micro.add_tile_options(command)
     command.set_defaults(wrong_usage=command.error)
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.runtime == micro.RUNTIME:
+        return micro.run_tile(arguments)
     if arguments.frontier:
         return _frontier(arguments)
     if arguments.output is None:
