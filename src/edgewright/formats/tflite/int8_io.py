@@ -1,5 +1,6 @@
 """Integers at the ends of a network: its QUANTIZE and DEQUANTIZE ops there are left to the caller."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,11 +49,14 @@ def _inputs(reading: Reading) -> list[tuple[int, int, bool]]:
     """Float inputs and the integers that are made of them."""
     found = []
     outputs = {int(index) for index in indices(reading.subgraph.outputs)}
+    makers: defaultdict[int, list[int]] = defaultdict(list)
+    for operator in _of_kind(reading, "quantize"):
+        makers[operator.inputs[0]].append(operator.outputs[0])
     for index in map(int, indices(reading.subgraph.inputs)):
-        readers = [one for one in reading.operators.values() if index in one.inputs]
-        made = [one.outputs[0] for one in readers if one.builtin == "QUANTIZE"]
+        readers = sum(index in operator.inputs for operator in reading.operators.values())
+        made = makers[index]
         is_plain = reading.tensors.dtype(index) == "float32" and outputs.isdisjoint([index, *made])
-        if is_plain and readers and len(made) == len(readers) and _are_alike(made, reading):
+        if is_plain and made and len(made) == readers and _are_alike(made, reading):
             found.append((index, made[0], True))
     return found
 
@@ -60,20 +64,20 @@ def _inputs(reading: Reading) -> list[tuple[int, int, bool]]:
 def _outputs(reading: Reading) -> list[tuple[int, int, bool]]:
     """Float outputs and the integers that they are made of."""
     found: list[tuple[int, int, bool]] = []
-    ends = {int(index) for index in (*indices(reading.subgraph.inputs), *indices(reading.subgraph.outputs))}
+    taken = {int(index) for index in (*indices(reading.subgraph.inputs), *indices(reading.subgraph.outputs))}
+    makers = {operator.outputs[0]: operator.inputs[0] for operator in _of_kind(reading, "dequantize")}
+    read = {index for operator in reading.operators.values() for index in operator.inputs}
     for index in map(int, indices(reading.subgraph.outputs)):
-        maker = next((one for one in reading.operators.values() if index in one.outputs), None)
-        is_read = any(index in one.inputs for one in reading.operators.values())
-        if maker is None or maker.builtin != "DEQUANTIZE" or is_read or not _is_activation(maker, reading):
+        source = makers.get(index)
+        if source is None or index in read or source in taken or reading.tensors.scale_of(source) is None:
             continue
-        source = maker.inputs[0]
-        if source not in ends and source not in {integers for _, integers, _ in found}:
-            found.append((index, source, False))
+        taken.add(source)
+        found.append((index, source, False))
     return found
 
 
-def _is_activation(maker: Operator, reading: Reading) -> bool:
-    return not reading.tensors.is_constant(maker.inputs[0]) and reading.tensors.scale_of(maker.inputs[0]) is not None
+def _of_kind(reading: Reading, kind: str) -> list[Operator]:
+    return [reading.operators[op.name] for op in reading.graph.ops if op.kind == kind]
 
 
 def _are_alike(made: list[int], reading: Reading) -> bool:
