@@ -127,7 +127,7 @@ def test_constants_that_are_not_given_are_not_zero() -> None:
     assert dead_channels(graph, find_groups(graph), given_alone) == {}
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(width_networks(), st.integers(0, 10_000))
 def test_random_networks_do_without_dead_channels(model: ModelProto, seed: int) -> None:
     """Random rows and columns of the weights are zero, as a pruner leaves them."""

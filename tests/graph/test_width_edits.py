@@ -134,7 +134,7 @@ def _edits(groups: Sequence[ChannelGroup], seed: int) -> list[SetWidth]:
     return edits
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(width_networks(), st.integers(0, 1000))
 def test_laws(model: ModelProto, seed: int) -> None:
     graph = read(model)
