@@ -55,7 +55,7 @@ def tile(
     *,
     memory: int | str | None = None,
     slowdown: float | None = None,
-    settings: "Settings" = "lean",
+    settings: "Settings | None" = None,
     device: str | None = None,
     check: bool = True,
     input_shapes: Shapes | None = None,
@@ -64,36 +64,40 @@ def tile(
     """Write a network that needs less memory and gives the same outputs: the fastest one predicted to stay inside
     `memory` (bytes, or text such as "16MB"), or the one of least memory at `slowdown` times the time.
 
+    The promise holds under memory settings of the runtime, which are noted in the file for `lean_session`. None takes
+    `arena`, which cost no time, and `lean` where only they meet the budget.
     `check` runs it beside the original before anything is written. Raises BudgetError where the budget is no size or
     can't be met, ModelError, MeasurementError, StoreError; then nothing is written.
     """
     from edgewright.files import scratch_folder
     from edgewright.formats import open as open_format
     from edgewright.report.tiling_view import Request, tiling_view
-    from edgewright.tiling.fit_to_memory import asked_for, fit
+    from edgewright.tiling.fit_to_memory import asked_for, fit, fit_anyhow
 
     asked = asked_for(memory, slowdown)
     path, target_path = Path(model), Path(out)
     form = open_format(path)
     check_output(path, target_path)
     graph = form.read(path, input_shapes)
-    name, target = _target(settings, device)
+    name, target = _target(settings or "arena", device)
     on_progress("searching", 0.1)
-    found = fit(graph, asked, target, str(path))
+    found = fit_anyhow(graph, asked, target, str(path)) if settings is None else fit(graph, asked, target, str(path))
     proof = None
     if found.edits and check:
         with scratch_folder(target_path.parent) as folder:
             form.apply(path, found.edits, folder / target_path.name, input_shapes)
             proof = _proof(path, folder / target_path.name, found, input_shapes or {}, asked.bytes, on_progress)
     form.apply(path, found.edits, target_path, input_shapes)
-    request = Request(str(path), str(target_path), settings, name, asked.bytes, asked.slowdown)
+    if found.edits:
+        _note(target_path, found)
+    request = Request(str(path), str(target_path), found.after.settings, name, asked.bytes, asked.slowdown)
     return tiling_view(request, graph, found, proof)
 
 
 def frontier(
     model: File,
     *,
-    settings: "Settings" = "lean",
+    settings: "Settings" = "arena",
     device: str | None = None,
     input_shapes: Shapes | None = None,
     on_progress: OnProgress = lambda _, __: None,
@@ -133,6 +137,19 @@ def _target(settings: "Settings", device: str | None) -> "tuple[str | None, Targ
     if device is None and (names := [one for one in store.names() if store.model_path(one).exists()]):
         name = "local" if "local" in names else names[0] if len(names) == 1 else None
     return name, Target(settings, block_channels(), 1, store.model(name) if name is not None else None)
+
+
+def _note(path: Path, found: "Fitted") -> None:
+    """Tells `lean_session` the settings. Raises StoreError; the file is gone then."""
+    from edgewright.runtimes.lean_note import LeanNote, add_note
+
+    if found.after.settings == "default":
+        return
+    try:
+        add_note(path, LeanNote(found.after.settings, found.after.arena_bytes))
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise StoreError(f"{path}: {error.strerror}") from error
 
 
 def _proof(

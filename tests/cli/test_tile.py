@@ -15,8 +15,12 @@ from tests.cli.conftest import Outcome, Run
 from tests.fakes import FakeClient
 from tests.tiling.models import chain, residual
 
+from edgewright.errors import BudgetError
 from edgewright.formats.onnx import read
-from edgewright.tiling.fit_to_memory import Target
+from edgewright.graph.types import Graph
+from edgewright.runtimes.lean_note import LeanNote, read_note
+from edgewright.tiling import fit_to_memory
+from edgewright.tiling.fit_to_memory import Fitted, Target, Wish, fit
 
 FAKE = pytest.mark.usefixtures("device")
 
@@ -66,8 +70,8 @@ def test_a_budget_is_met_and_outputs_stay(run: Run, model: Path, tmp_path: Path,
 def test_the_proof_is_made_by_the_runtime(run: Run, model: Path, tmp_path: Path) -> None:
     told = run("tile", model, "-o", tmp_path / "out.onnx", "--memory", "2MB", "--json").json
     untiled, tiled = told["proof"]["rows"][1], told["proof"]["rows"][-1]
-    assert (untiled["which"], untiled["settings"]) == ("untiled", "lean")
-    assert (tiled["which"], tiled["settings"]) == ("tiled", "lean")
+    assert (untiled["which"], untiled["settings"]) == ("untiled", "arena")
+    assert (tiled["which"], tiled["settings"]) == ("tiled", "arena")
     assert told["proof"]["max_relative"] < 1e-5
     if tiled["peak_bytes"] is not None:
         assert tiled["peak_bytes"] < 0.8 * untiled["peak_bytes"]
@@ -87,9 +91,31 @@ def test_the_least_memory_at_a_slowdown(run: Run, model: Path, tmp_path: Path) -
 @FAKE
 def test_what_a_person_reads(run: Run, model: Path, tmp_path: Path) -> None:
     out = run("tile", model, "-o", tmp_path / "out.onnx", "--memory", "2MB").out
-    for part in ("was tiled into", "c0", "recompute", "peak memory, lean settings", "extra operations", "outputs on"):
+    for part in ("was tiled into", "c0", "recompute", "peak memory, arena settings", "extra operations", "outputs on"):
         assert part in out
     assert "lean_session(" in out
+
+
+@FAKE
+@pytest.mark.parametrize("met", ["arena", "lean"])
+def test_the_file_says_which_settings_it_needs(
+    run: Run, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, met: str
+) -> None:
+    """`arena` where it meets the budget, `lean` where only that does; none where they were not chosen."""
+
+    def fit_where_met(graph: Graph, wish: Wish, target: Target, source: str) -> Fitted:
+        if target.settings not in ("default", met):
+            raise BudgetError(f"{source}: not met")
+        return fit(graph, wish, target, source)
+
+    monkeypatch.setattr(fit_to_memory, "fit", fit_where_met)
+    out = tmp_path / "out.onnx"
+    told = run("tile", model, "-o", out, "--memory", "2MB", "--no-check", "--json").json
+    assert told["settings"] == met
+    assert read_note(out) == LeanNote(met, told["arena_bytes"])
+    assert (told["arena_bytes"] > 0) == (met == "arena")
+    assert run("tile", model, "-o", out, "--memory", "3MB", "--no-check", "--settings", "default").status == 0
+    assert read_note(out) is None
 
 
 @FAKE

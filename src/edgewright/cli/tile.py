@@ -31,13 +31,13 @@ def add(commands: Commands) -> None:
     command.add_argument("--plot", type=Path, metavar="FILE", help="draw the frontier to a .png, .svg or .pdf file")
     command.add_argument("--device", metavar="NAME", help="whose execution-time model tells the times (as in explain)")
     command.add_argument("--no-check", action="store_true", help="do not run the result beside the original")
-    add_settings(command, "lean")
+    add_settings(command, "arena, else lean")
     add_inputs(command)
     command.add_argument(
         "--runtime", choices=("onnxruntime", micro.RUNTIME), help="tflm: a .tflite file for TensorFlow Lite Micro"
     )
     micro.add_tile_options(command)
-    command.set_defaults(wrong_usage=command.error)
+    command.set_defaults(wrong_usage=command.error, settings=None)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -76,7 +76,7 @@ def _frontier(arguments: argparse.Namespace) -> int:
     with progress() as on_progress:
         view = api_memory.frontier(
             arguments.model,
-            settings=arguments.settings,
+            settings=arguments.settings or "arena",
             device=arguments.device,
             input_shapes=dict(arguments.input),
             on_progress=on_progress,

@@ -123,7 +123,7 @@ def tiling_view(asked: Request, graph: Graph, found: Fitted, proof: ProofView | 
         found.before.inputs_bytes, found.before.weights_bytes, found.after.peak_op,
         found.before_s, found.after_s, found.after_s / found.before_s if found.before_s else 1.0,
         found.macs, found.plan.extra_macs, _percent(found.plan.extra_macs, found.macs),
-        _session(asked, found.after.arena_bytes), found.after.arena_bytes, proof,
+        _session(asked, found), found.after.arena_bytes, proof,
     )  # fmt: skip
 
 
@@ -178,10 +178,14 @@ def _measured(which: str, result: "BenchResult") -> MeasuredView:
     return MeasuredView(which, result.settings, result.median_s, value, low, high, result.peak_bytes)
 
 
-def _session(asked: Request, arena_bytes: int) -> str:
-    if asked.settings == "arena":
-        return f"edgewright.lean_session({asked.out!r}, 'arena', arena_bytes={arena_bytes})"
-    return f"edgewright.lean_session({asked.out!r})" if asked.settings == "lean" else ""
+def _session(asked: Request, found: Fitted) -> str:
+    """How to get the settings; a file that was rewritten says by itself which ones it needs."""
+    if asked.settings == "default":
+        return ""
+    if found.edits:
+        return f"edgewright.lean_session({asked.out!r})"
+    arena = f", arena_bytes={found.after.arena_bytes}" if asked.settings == "arena" else ""
+    return f"edgewright.lean_session({asked.out!r}, {asked.settings!r}{arena})"
 
 
 def _percent(extra: int, whole: int) -> float:

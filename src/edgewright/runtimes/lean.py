@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from edgewright.errors import ModelError, RuntimeRefusedError
+from edgewright.runtimes.lean_note import read_note
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -15,12 +16,13 @@ _M_MMAP_THRESHOLD = -3
 
 def lean_session(
     path: str | Path,
-    settings: Literal["lean", "arena"] = "lean",
+    settings: Literal["lean", "arena"] | None = None,
     *,
     arena_bytes: int = 0,
     threads: int = 1,
 ) -> "InferenceSession":
-    """A session with the memory settings that a promise of peak memory needs.
+    """A session with the memory settings that a promise of peak memory needs: those that `tile` noted in the file, or
+    `settings`; `lean` where neither says.
 
     `lean` switches ONNX Runtime's arena, memory reuse and memory pattern off, and has glibc map every tensor of 16 KiB
     or more by itself: peaks are those of lifetimes, but each tensor's pages come fresh from the system, which costs
@@ -32,11 +34,13 @@ def lean_session(
 
     if not Path(path).is_file():
         raise ModelError(f"{path}: no such file")
+    if settings is None and (note := _noted(Path(path))) is not None:
+        settings, arena_bytes = note
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.enable_mem_reuse = False
     options.enable_mem_pattern = False
-    if settings == "lean":
+    if settings != "arena":
         options.enable_cpu_mem_arena = False
         return_at_once()
     try:
@@ -46,6 +50,13 @@ def lean_session(
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise RuntimeRefusedError(f"{path}: {error}") from error
+
+
+def _noted(path: Path) -> "tuple[Literal['lean', 'arena'], int] | None":
+    note = read_note(path)
+    if note is None or note.settings not in {"lean", "arena"}:
+        return None
+    return "arena" if note.settings == "arena" else "lean", note.arena_bytes
 
 
 def return_at_once() -> bool:

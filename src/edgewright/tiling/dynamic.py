@@ -65,7 +65,8 @@ def estimates(outline: Outline, rates: Rates, space: Space) -> tuple[Estimate, .
     limit = max(outline.live_bytes, default=0)
     fronts = {0: _Front(np.zeros(1, np.int64), np.zeros(1), ((0, 0, Block(0, 0)),))}
     for position, end in enumerate(outline.cuts[1:]):
-        edges = [_untiled(outline, outline.cuts[position], end), *_tiled(outline, rates, space, end)]
+        tiled = (_edges(outline, one) for one in _candidates(outline, rates, space, end))
+        edges = [_untiled(outline, outline.cuts[position], end), *tiled]
         fronts[end] = _arrive(fronts, edges, limit)
     last = fronts[outline.cuts[-1]]
     found = []
@@ -75,13 +76,25 @@ def estimates(outline: Outline, rates: Rates, space: Space) -> tuple[Estimate, .
     return tuple(found)
 
 
+def blocks_inside(outline: Outline, rates: Rates, space: Space, budget_bytes: int) -> dict[int, list[Block]]:
+    """For each cut point all ways to come to it that are estimated to stay inside a budget, good and bad."""
+    found: dict[int, list[Block]] = {}
+    for position, end in enumerate(outline.cuts[1:]):
+        plain = _untiled(outline, outline.cuts[position], end)
+        found[end] = list(plain.blocks) if plain.peaks[0] <= budget_bytes else []
+        for candidates in _candidates(outline, rates, space, end):
+            fits = np.flatnonzero(candidates.valid & (_peaks(outline, candidates) <= budget_bytes))
+            found[end] += _blocks(candidates, fits)
+    return found
+
+
 def _untiled(outline: Outline, start: int, end: int) -> _Edges:
     peak = max(outline.live_bytes[start:end])
     time = sum(step.time.fixed_s + step.time.variable_s for step in outline.steps[start:end])
     return _Edges(start, np.array([peak]), np.array([time]), (Block(start, end),))
 
 
-def _tiled(outline: Outline, rates: Rates, space: Space, end: int) -> Iterator[_Edges]:
+def _candidates(outline: Outline, rates: Rates, space: Space, end: int) -> Iterator[Candidates]:
     """All groups that end here."""
     step = outline.steps[end - 1]
     if not step.tileable:
@@ -90,21 +103,28 @@ def _tiled(outline: Outline, rates: Rates, space: Space, end: int) -> Iterator[_
     for halo in space.halos:
         grids = space.grids(outline.features[step.makes[-1]], halo)
         if grids:
-            for candidates in _SWEEPS[halo](outline, rates, end, starts, grids, space.longest):
-                yield _edges(outline, candidates)
+            yield from _SWEEPS[halo](outline, rates, end, starts, grids, space.longest)
+
+
+def _peaks(outline: Outline, candidates: Candidates) -> Ints:
+    """The most bytes that live while each candidate runs, what it does not touch included."""
+    before = outline.held_bytes(candidates.start, candidates.start)
+    after = outline.held_bytes(candidates.start, candidates.end)
+    joining = after + candidates.output_bytes + candidates.largest_output_bytes
+    most: Ints = np.maximum(np.maximum(before + candidates.peak_bytes, after + candidates.last_bytes), joining)
+    return most
 
 
 def _edges(outline: Outline, candidates: Candidates) -> _Edges:
-    start, end = candidates.start, candidates.end
-    before, after = outline.held_bytes(start, start), outline.held_bytes(start, end)
-    joining = after + candidates.output_bytes + candidates.largest_output_bytes
-    peaks = np.maximum(np.maximum(before + candidates.peak_bytes, after + candidates.last_bytes), joining)
-    valid = np.flatnonzero(candidates.valid)
+    """The candidates that none beats in both."""
+    peaks, valid = _peaks(outline, candidates), np.flatnonzero(candidates.valid)
     chosen = valid[_undominated(peaks[valid], candidates.time_s[valid])]
-    blocks = tuple(
-        Block(start, end, candidates.grids[i], candidates.halo, int(candidates.extra_macs[i])) for i in chosen
-    )
-    return _Edges(start, peaks[chosen], candidates.time_s[chosen], blocks)
+    return _Edges(candidates.start, peaks[chosen], candidates.time_s[chosen], _blocks(candidates, chosen))
+
+
+def _blocks(candidates: Candidates, chosen: Ints) -> tuple[Block, ...]:
+    start, end, halo = candidates.start, candidates.end, candidates.halo
+    return tuple(Block(start, end, candidates.grids[i], halo, int(candidates.extra_macs[i])) for i in chosen)
 
 
 def _arrive(fronts: dict[int, _Front], edges: list[_Edges], limit: int) -> _Front:

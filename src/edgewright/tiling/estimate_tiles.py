@@ -266,7 +266,8 @@ class _Sweep:
         if any(self.outline.features[name].leaves(self.end) for name in outside):
             return self.peak_from(start, outside)
         whole = self.wholes(start)
-        return np.maximum(np.maximum(self.behind, self.moments[start] + self.results) - whole, self.ending)
+        most: Ints = np.maximum(np.maximum(self.behind, self.moments[start] + self.results) - whole, self.ending)
+        return most
 
     def peak_from(self, start: int, outside: dict[str, list[int]]) -> Ints:
         """The most bytes of each tile when the group begins at `start`.

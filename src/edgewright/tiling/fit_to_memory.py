@@ -1,13 +1,14 @@
 """A network fitted to a budget on a runtime: the search with the runtime's own peaks, and times of a device."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from edgewright.errors import BudgetError
 from edgewright.graph.edits import Edit, apply
 from edgewright.graph.layers import layers_of
-from edgewright.graph.types import Graph
+from edgewright.graph.types import Graph, LayerSpec
 from edgewright.memory.onnxruntime import PeakPrediction, Settings, predict_peak
+from edgewright.tiling.estimate import Floats
 from edgewright.tiling.lower import lower
 from edgewright.tiling.plan import TilingPlan
 from edgewright.tiling.rates import OpTime, Rates, network_macs
@@ -32,11 +33,23 @@ class Target:
         """The predicted peak of a network as its file says it; `arena_bytes` as in `predict_peak`."""
         return predict_peak(graph, self.settings, block=self.block, threads=self.threads, arena_bytes=arena_bytes)
 
-    def seconds(self, graph: Graph) -> float:
-        """The predicted time of a network."""
+    def seconds(self, graph: Graph, peak: PeakPrediction | None = None) -> float:
+        """The predicted time of a network; `peak` is what was predicted of it already."""
+        found = peak or self.peak(graph, arena_bytes=0)
         if self.learned is None:
-            return Rates().price(graph)[1]
-        return float(self.learned.predict_network([layer for _, layer in layers_of(graph)]).sum())
+            rates = Rates()
+            times = rates.times(graph)
+            own = sum(time.fixed_s + time.variable_s for name, time in times.items() if name not in found.folded)
+            return own + sum(rates.reorder_s(layer) for layer in found.reorders)
+        named = [layer for name, layer in layers_of(graph) if name not in found.folded]
+        return float(self._layer_times([*named, *found.reorders], graph).sum())
+
+    def _layer_times(self, layers: Sequence[LayerSpec], graph: Graph) -> Floats:
+        """Learned seconds of layers; tiles share the network's weights, so that those count once."""
+        assert self.learned is not None
+        weights = sum(tensor.size_bytes for tensor in graph.tensors.values() if tensor.is_constant)
+        found: Floats = self.learned.predict(layers) + self.learned.context.added(layers, float(weights))
+        return found
 
     def pricing(self, graph: Graph) -> Pricing:
         """What the search goes by for a network."""
@@ -45,10 +58,23 @@ class Target:
             return Pricing(usual, self._price)
         factor = self.seconds(graph) / max(usual.price(graph)[1], 1e-12)
         rates = Rates(usual.macs_per_s / factor, usual.bytes_per_s / factor, usual.op_s * factor)
-        return Pricing(rates, self._price, _times(graph, rates, self.learned))
+        return Pricing(rates, self._price, self._times(graph, rates))
+
+    def _times(self, graph: Graph, rates: Rates) -> Mapping[str, OpTime]:
+        """The learned time of each op, split into what every tile pays and what tiles share as the rates say."""
+        parts, named = rates.times(graph), layers_of(graph)
+        seconds = self._layer_times([layer for _, layer in named], graph)
+        found = {}
+        for (name, _), time_s in zip(named, seconds, strict=True):
+            part = parts.get(name, OpTime())
+            whole = part.fixed_s + part.variable_s
+            fixed = float(time_s) * (part.fixed_s / whole if whole else 0.0)
+            found[name] = OpTime(fixed, float(time_s) - fixed)
+        return found
 
     def _price(self, graph: Graph) -> tuple[int, float]:
-        return self.peak(graph, arena_bytes=0).peak_bytes, self.seconds(graph)
+        found = self.peak(graph, arena_bytes=0)
+        return found.peak_bytes, self.seconds(graph, found)
 
 
 @dataclass(frozen=True)
@@ -101,6 +127,14 @@ def fit(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fi
         raise BudgetError(f"{source}: {error}") from error
 
 
+def fit_anyhow(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fitted:
+    """`fit` under the settings `arena`, which cost no time, or under `lean` where only they meet the budget."""
+    try:
+        return fit(graph, wish, replace(target, settings="arena"), source)
+    except BudgetError:
+        return fit(graph, wish, replace(target, settings="lean"), source)
+
+
 def _inside(graph: Graph, budget_bytes: int, pricing: Pricing, target: Target) -> Fitted:
     """The plan for a budget; the search prices arenas a little low, so it is asked again for less where that shows."""
     found = _fitted(graph, search(graph, budget_bytes, pricing), target)
@@ -130,16 +164,3 @@ def _fitted(graph: Graph, plan: TilingPlan, target: Target) -> Fitted:
 def frontier_of(graph: Graph, target: Target) -> tuple[TilingPlan, ...]:
     """Plans that none beats in both memory and time, from the fastest to the smallest."""
     return frontier(graph, target.pricing(graph))
-
-
-def _times(graph: Graph, rates: Rates, learned: ExecutionTimeModel) -> Mapping[str, OpTime]:
-    """The learned time of each op, split into what every tile pays and what tiles share as the rates say."""
-    parts, named = rates.times(graph), layers_of(graph)
-    seconds = learned.predict_network([layer for _, layer in named])
-    found = {}
-    for (name, _), time_s in zip(named, seconds, strict=True):
-        part = parts.get(name, OpTime())
-        whole = part.fixed_s + part.variable_s
-        fixed = float(time_s) * (part.fixed_s / whole if whole else 0.0)
-        found[name] = OpTime(fixed, float(time_s) - fixed)
-    return found

@@ -1,11 +1,12 @@
 """What ops cost where no device has been profiled: operations, bytes moved, and a little for every op."""
 
 from dataclasses import dataclass
+from math import prod
 
 from edgewright.graph.cost import CONVOLUTIONS, layer_cost
 from edgewright.graph.folding import folded
 from edgewright.graph.layers import layer_of
-from edgewright.graph.types import Graph, Op
+from edgewright.graph.types import Graph, LayerSpec, Op
 from edgewright.memory.liveness import lower_bound
 
 _PICKING = frozenset({"slice", "gather"})
@@ -26,7 +27,7 @@ class Rates:
 
     macs_per_s: float = 40e9
     bytes_per_s: float = 10e9
-    op_s: float = 4e-6
+    op_s: float = 3e-6
 
     def times(self, graph: Graph) -> dict[str, OpTime]:
         """The time of every op that costs any; what runtimes fold into another op costs nothing."""
@@ -35,6 +36,10 @@ class Rates:
     def copy_s(self, size_bytes: float) -> float:
         """Seconds to read and write so many bytes."""
         return 2.0 * size_bytes / self.bytes_per_s
+
+    def reorder_s(self, layer: LayerSpec) -> float:
+        """Seconds of a layer that moves 32-bit data into another layout, one side of which is in the caches."""
+        return self.op_s + self.copy_s(2.0 * prod(layer.output))
 
     def price(self, graph: Graph) -> tuple[int, float]:
         """The peak of lifetimes and the seconds of all ops of a network."""

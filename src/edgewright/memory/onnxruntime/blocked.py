@@ -4,9 +4,11 @@ Channels are rounded up to whole blocks, and data is reordered where it enters a
 tensor of its own each time. Follows `NchwcTransformer` of ONNX Runtime 1.31.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
+from edgewright.graph.types import LayerSpec
 from edgewright.memory.onnxruntime.fusions import CONVS, is_float, scales_channels
 from edgewright.memory.onnxruntime.network import Network, Node
 
@@ -20,6 +22,15 @@ REORDER_MULTIPLE = 4
 def to_blocks(network: Network, block: int) -> None:
     """Moves what can be moved into the blocked layout of `block` channels."""
     Blocking(network, block).run()
+
+
+def reorders(network: Network) -> Iterator[LayerSpec]:
+    """The layers that reorder data into the layout and out of it."""
+    for node in network.nodes.values():
+        if node.kind == "reorder" and node.blocked:
+            plain = node.inputs[0] if node.variant == "to_blocked" else node.outputs[0]
+            shape = network.shape(plain)
+            yield LayerSpec("reorder", (shape,), (shape,), variant=node.variant)
 
 
 @dataclass

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from edgewright.graph.types import Graph
+from edgewright.graph.types import Graph, LayerSpec
 from edgewright.memory.onnxruntime.arena import PAGE
-from edgewright.memory.onnxruntime.blocked import to_blocks
+from edgewright.memory.onnxruntime.blocked import reorders, to_blocks
 from edgewright.memory.onnxruntime.fusions import (
     expand_functions,
     fold_activations,
@@ -37,7 +37,8 @@ class PeakPrediction:
     `activations_bytes`, `outputs_bytes` and `scratch_bytes` live together while `peak_op` runs; `overhead_bytes` is
     what the allocator holds beyond them. `timeline_bytes` has what lives while each executed op runs, in order.
     `arena_bytes` is the first region that the settings `arena` need, else 0. `holders` are the tensors that live at the
-    peak beside the inputs, the largest first: name, kind (tensor, output or scratch) and bytes.
+    peak beside the inputs, the largest first: name, kind (tensor, output or scratch) and bytes. `reorders` are layers
+    that the runtime adds where data enters and leaves its blocked layout, and `folded` ops that run within others.
     """
 
     settings: Settings
@@ -52,6 +53,8 @@ class PeakPrediction:
     timeline_bytes: tuple[tuple[str, int], ...]
     arena_bytes: int = 0
     holders: tuple[tuple[str, str, int], ...] = ()
+    reorders: tuple[LayerSpec, ...] = ()
+    folded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,15 @@ def predict_peak(
         timeline_bytes=tuple(zip(trial.names, (size + inputs for size in timeline), strict=True)),
         arena_bytes=region,
         holders=tuple((one.name, one.kind, one.size_bytes) for one in holders),
+        reorders=tuple(reorders(network)),
+        folded=_folded(graph, network),
     )
+
+
+def _folded(graph: Graph, network: Network) -> frozenset[str]:
+    """Sums and the like that convolutions have taken in."""
+    executed_names = {node.name for node in network.nodes.values()}
+    return frozenset(op.name for op in graph.ops if op.kind == "binary") - executed_names
 
 
 def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Network:

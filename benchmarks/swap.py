@@ -1,0 +1,177 @@
+"""YOLOv2's first 16 layers under a memory limit with swap space: time against limit (MAFAT, arXiv 2107.06960, fig. 5).
+
+    python -m benchmarks.swap [--limits 128,96,64,48,40,32,28,24,20] [--folder FOLDER] [--budget 12MB]
+
+Compared are the untiled network in the default settings and in those of an arena, MAFAT's fixed configuration 5x5/8/2x2
+with recomputed borders, and what `tile --memory` finds. The limit is on what loading the model and running it takes:
+weights, session and activations. Needs root, for the control group and the swap file; says so where it can't be had.
+A run that takes longer than 120 s is stopped, and tighter limits are not tried any more.
+"""
+
+import argparse
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import onnx
+from benchmarks.memory_limit import MemoryGroup, UnavailableError, limited_memory
+from benchmarks.networks import NETWORKS
+from benchmarks.tiling import new_table, print_table
+
+import edgewright as ew
+from edgewright.formats import open as open_format
+from edgewright.graph.types import Graph
+from edgewright.tiling.lower import lower
+from edgewright.tiling.plan import FusedGroup, TilingPlan
+
+LONGEST_S = 120.0
+RUNS = 6
+WARM_RUNS = 2
+"""Runs that are not counted: the default settings need two to come to rest."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model file and the runtime's memory settings for it."""
+
+    name: str
+    path: Path
+    settings: str
+    arena_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Seconds of a run in the middle, or why there are none."""
+
+    median_s: float | None
+    told: str
+
+    def __str__(self) -> str:
+        return self.told if self.median_s is None else f"{self.median_s:.3f} s"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--limits", default="128,96,64,48,40,32,28,24,20", help="in MB, falling")
+    parser.add_argument("--folder", type=Path, help="where the swap file and the models are written, on a disk")
+    parser.add_argument("--budget", default="12MB", help="of the plan that is searched for")
+    options = parser.parse_args()
+    limits = [int(float(text) * 1e6) for text in options.limits.split(",")]
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        found = cases(Path(name), options.budget)
+        try:
+            with limited_memory(Path(name)) as group:
+                report(measured(group, found, limits), found)
+        except UnavailableError as error:
+            print(f"time under a memory limit can't be measured here: {error}")
+
+
+def cases(folder: Path, budget: str) -> list[Case]:
+    """The files that are compared."""
+    untiled, tiled, fixed = folder / "untiled.onnx", folder / "tiled.onnx", folder / "mafat.onnx"
+    onnx.save(NETWORKS["yolov2_16"](), untiled)
+    ew.tile(untiled, tiled, memory=budget, settings="arena", check=False)
+    form = open_format(untiled)
+    graph = form.read(untiled)
+    form.apply(untiled, lower(graph, mafat(graph)), fixed)
+    arenas = {path: ew.memory(path, settings="arena").arena_bytes for path in (untiled, tiled, fixed)}
+    return [
+        Case("untiled, default", untiled, "default"),
+        Case("untiled, arena", untiled, "arena", arenas[untiled]),
+        Case("MAFAT 5x5/8/2x2", fixed, "arena", arenas[fixed]),
+        Case(f"edgewright, {budget}", tiled, "arena", arenas[tiled]),
+    ]
+
+
+def mafat(graph: Graph, layers: int = 8) -> TilingPlan:
+    """MAFAT's fixed configuration: 5x5 tiles of the first layers, 2x2 of the others, borders recomputed.
+
+    A convolution with its activation is a layer, and so is a pooling.
+    """
+    starts = [index for index, op in enumerate(graph.ops) if op.kind in {"conv", "max_pool"}]
+    first, second = graph.ops[: starts[layers]], graph.ops[starts[layers] :]
+    return TilingPlan(
+        (
+            FusedGroup(tuple(op.name for op in first), (5, 5), "recompute"),
+            FusedGroup(tuple(op.name for op in second), (2, 2), "recompute"),
+        )
+    )
+
+
+def measured(group: MemoryGroup, found: Sequence[Case], limits: Sequence[int]) -> dict[int, list[Outcome]]:
+    """What came of each case at each limit, from the loosest limit to the tightest."""
+    table: dict[int, list[Outcome]] = {}
+    slow: set[Case] = set()
+    for limit in sorted(limits, reverse=True):
+        table[limit] = []
+        for case in found:
+            outcome = Outcome(None, "not tried") if case in slow else run(group, case, limit)
+            if outcome.told.startswith("over"):
+                slow.add(case)
+            table[limit].append(outcome)
+    return table
+
+
+def run(group: MemoryGroup, case: Case, limit: int) -> Outcome:
+    """The time of one case at one limit, in a process of its own."""
+    group.limit(None)
+    group.limit(limit)
+    arguments = [group.members, case.path, case.settings, case.arena_bytes, RUNS]
+    child = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.limited_run", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"NUMPY_MADVISE_HUGEPAGE": "0"},
+    )
+    lines: list[str] = []
+    try:
+        while (line := next_line(child, LONGEST_S)) != "":
+            if line is None:
+                return Outcome(None, f"over {LONGEST_S:.0f} s")
+            lines.append(line)
+        child.wait()
+    finally:
+        child.kill()
+        child.communicate()
+        group.limit(None)
+    samples = [float(line) for line in lines[1 + WARM_RUNS :]]
+    if len(samples) < RUNS - WARM_RUNS:
+        return Outcome(None, "out of memory" if child.returncode == -9 else f"failed ({child.returncode})")
+    return Outcome(median(samples), "")
+
+
+def next_line(child: "subprocess.Popen[bytes]", timeout_s: float) -> str | None:
+    """The next line of a process; empty at its end, None where it takes too long."""
+    assert child.stdout is not None
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.stdout, selectors.EVENT_READ)
+        if not selector.select(timeout_s):
+            return None
+    return child.stdout.readline().decode()
+
+
+def report(found: Mapping[int, Sequence[Outcome]], compared: Sequence[Case]) -> None:
+    """The table, and what follows from it."""
+    table = new_table("limit", *(case.name for case in compared))
+    for limit, outcomes in found.items():
+        table.add_row(f"{limit / 1e6:.0f} MB", *map(str, outcomes))
+    print_table("Time of a run under a memory limit with swap space", table)
+    ended = [limit for limit, outcomes in found.items() if outcomes[0].median_s is not None]
+    if not ended:
+        return
+    tightest = min(ended)
+    times = [outcome.median_s for outcome in found[tightest]]
+    for case, time_s in list(zip(compared, times, strict=True))[1:]:
+        told = "no time" if time_s is None or times[0] is None else f"{times[0] / time_s:.2f} times as fast"
+        print(f"at {tightest / 1e6:.0f} MB, the tightest limit at which the untiled network ends: {case.name}: {told}")
+
+
+if __name__ == "__main__":
+    main()
