@@ -49,8 +49,8 @@ def test_members_say_where_kept_channels_were(data: st.DataObject) -> None:
     kept = tuple(data.draw(st.permutations(range(width)))[: data.draw(st.integers(0, width))])
     added = data.draw(st.integers(0, 3))
     sources = axis_sources(size, [Part(member, width, kept, added)])
-    assert [source for source in sources if source in set(member.positions(range(width)))] == [
-        position for position in member.positions(kept)
-    ]
+    assert [source for source in sources if source in set(member.positions(range(width)))] == list(
+        member.positions(kept)
+    )
     assert sources.count(NEW) == added * block * repeats
     assert len(sources) == size + (len(kept) + added - width) * block * repeats
