@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.formats.tflite.build import Sketch
 from tests.micro_networks import vision
 from tests.tflite_networks import networks
 
@@ -105,6 +107,17 @@ def test_random_tiled_networks_with_shared_bytes_are_exact(harness: HarnessClien
 
     check()
     assert len(compares) > 3
+
+
+def test_variables_live_in_the_tail(harness: HarnessClient, folder: Path) -> None:
+    sketch, path = Sketch(), folder / "state.tflite"
+    x, state, y = (sketch.tensor(name, (1, 4, 4, 3)) for name in ("x", "state", "y"))
+    sketch.graph.tensors[state].isVariable = True
+    sketch.op("ADD", [x, state], [y], schema.AddOptionsT(potScaleInt16=False))
+    path.write_bytes(sketch.finish([x], [y]))
+    found = predicted(path)
+    assert measured(harness, path, found.arena_bytes) == (found.head_bytes, found.tail_bytes)
+    assert dict(found.tail)["variables"] >= 4 * 4 * 3 * 4
 
 
 def test_a_model_that_is_another_one_differs(folder: Path) -> None:

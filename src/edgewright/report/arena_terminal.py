@@ -39,8 +39,10 @@ def draw_arena_tiling(view: ArenaTilingView) -> RenderableType:
     done = "tiled, with" if view.groups else "given" if view.planned_tensors else ""
     if done:
         told.append(f" was {done} places for {view.planned_tensors} tensors, into {view.out}\n", "not bold")
-    else:
+    elif view.budget_bytes is not None:
         told.append(f" is inside the budget as it is: written to {view.out}\n", "green")
+    else:
+        told.append(f": no tiling needs less in the time allowed: written to {view.out}\n", "yellow")
     parts: list[RenderableType] = [told]
     if view.groups:
         parts += [groups_table(view.groups), Text("")]

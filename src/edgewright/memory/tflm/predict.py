@@ -88,7 +88,7 @@ def requests_of(graph: Graph, build: Build, offsets: Mapping[str, int] | None = 
     found = [
         Request(name, aligned(tensor.size_bytes), first.get(name, -1), last.get(name, -1), places.get(name, ONLINE))
         for name, tensor in graph.tensors.items()
-        if not tensor.is_constant and tensor.size_bytes
+        if not tensor.is_constant and not tensor.is_variable and tensor.size_bytes
     ]
     for index, size in scratch_sizes(graph, build):
         found.append(Request(graph.ops[index].name, aligned(size), index + 1, index + 1, is_scratch=True))

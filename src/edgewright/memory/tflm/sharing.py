@@ -8,7 +8,7 @@ written over bytes that are still needed; what is not certain is left apart.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from edgewright.graph.types import Graph
+from edgewright.graph.types import Graph, Tensor
 from edgewright.memory.tflm.content import (
     Contents,
     Life,
@@ -55,7 +55,7 @@ MOVES = frozenset({"concat", "slice", "reshape", "elementwise"})
 
 def blocks(graph: Graph, share: Collection[str] = MOVES) -> tuple[Block, ...]:
     """The activations of a graph in blocks; one block each, which lives as a whole, where nothing is to be shared."""
-    known = {name: found for name, found in lives(graph).items() if not graph.tensors[name].is_constant}
+    known = {name: found for name, found in lives(graph).items() if not _has_own_place(graph.tensors[name])}
     if not share:
         known = {name: _whole(found) for name, found in known.items()}
     joining = _Joining(graph, known)
@@ -63,6 +63,11 @@ def blocks(graph: Graph, share: Collection[str] = MOVES) -> tuple[Block, ...]:
         if kind in share:
             joining.join(view)
     return joining.result()
+
+
+def _has_own_place(tensor: Tensor) -> bool:
+    """Constants stay in flash, and variables have a buffer in the tail."""
+    return tensor.is_constant or tensor.is_variable
 
 
 def _whole(found: tuple[Life, ...]) -> tuple[Life, ...]:

@@ -11,7 +11,8 @@ from edgewright.memory.tflm import structures as of
 from edgewright.memory.tflm.operators import kernel_of, stored_parameters
 from edgewright.memory.tflm.structures import ARENA_ALIGNMENT, Build, Struct, aligned
 
-CATEGORIES = ("runtime", "tensors", "nodes", "options", "kernels", "channels", "scratch handles", "inputs and outputs")
+CATEGORIES = ("runtime", "tensors", "nodes", "options", "kernels", "channels", "scratch handles", "variables",
+              "inputs and outputs")  # fmt: skip
 """What the tail consists of: the runtime's own structures, a structure for each tensor and each node, parsed options
 and structure of each kernel, its persistent buffers (multiplier and shift of each channel, above all), and so on."""
 
@@ -73,6 +74,9 @@ def tails(graph: Graph, build: Build, tensors: int, scratch_count: int) -> Tails
         preparing.append(tail.size_bytes)
     if scratch_count:
         tail.take_all("scratch handles", [(of.SCRATCH_HANDLE, scratch_count)], build)
+    for tensor in graph.tensors.values():
+        if tensor.is_variable:
+            tail.take("variables", tensor.size_bytes, ARENA_ALIGNMENT)
     planning = tail.size_bytes
     for names in (graph.inputs, graph.outputs):
         tail.take("inputs and outputs", build.pointer_bytes * len(names), ARENA_ALIGNMENT)

@@ -43,7 +43,7 @@ class _Replay:
         return self.found
 
     def step(self, op: Op) -> None:
-        given = [name for name in dict.fromkeys(op.inputs) if name and not self.graph.tensors[name].is_constant]
+        given = [name for name in dict.fromkeys(op.inputs) if name and not self.is_elsewhere(name)]
         cut = self.moved(op)
         for name in given:
             start, stop = cut if op.kind == "slice" and cut else (0, self.graph.tensors[name].size_bytes)
@@ -57,11 +57,15 @@ class _Replay:
                 self.check_own(op, name, other, cut)
             self.write(name, f"op {op.name!r}")
 
+    def is_elsewhere(self, name: str) -> bool:
+        """Whether a tensor has its bytes outside of what is planned: constants, and variables."""
+        return self.graph.tensors[name].is_constant or self.graph.tensors[name].is_variable
+
     def moved(self, op: Op) -> tuple[int, int] | None:
         """For an op that only moves whole rows, the range of its inputs, side by side, that it makes; else None."""
         if op.kind not in {"reshape", "concat", "slice"}:
             return None
-        if any(not name or self.graph.tensors[name].is_constant for name in op.inputs):
+        if any(not name or self.is_elsewhere(name) for name in op.inputs):
             return None
         given, made = self.graph.tensors[op.inputs[0]], self.graph.tensors[op.outputs[0]]
         if op.kind == "slice":
