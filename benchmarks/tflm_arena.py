@@ -93,11 +93,12 @@ def tiled(models: Sequence[Path], folder: Path, _: int) -> None:
                 continue
             proof, before, after = view.proof, view.before, view.after
             assert proof is not None
+            used = after[0].head_bytes + after[0].tail_bytes
             groups = "; ".join(f"{group.ops} ops in {group.grid[0]}" for group in view.groups) or "none"
             row(
                 path.stem, "int8" if int8_io else "as they are", before[0].arena_bytes, proof.used_bytes,
                 f"{after[0].arena_bytes / before[0].arena_bytes:.3f}",
-                f"{100 * ((after[0].head_bytes + after[0].tail_bytes) / proof.used_bytes - 1):+.2f} %", proof.head_bytes, proof.tail_bytes,
+                f"{100 * (used / proof.used_bytes - 1):+.2f} %", proof.head_bytes, proof.tail_bytes,
                 f"{after[1].arena_bytes / before[1].arena_bytes:.3f}", f"{view.ops_before} to {view.ops_after}",
                 f"{view.macs_ratio:.3f}", groups, f"{proof.differing} of {proof.runs}",
                 f"{time.perf_counter() - started:.0f} s",
