@@ -173,6 +173,49 @@ def test_an_open_batch_stays_open_behind_a_reshape(computed: bool) -> None:
     np.testing.assert_allclose(run(result, inputs)[0], run(proto, inputs)[0], atol=1e-5)
 
 
+@pytest.mark.parametrize("how", ["ConstantOfShape", "Expand"])
+def test_an_open_batch_stays_open_in_initial_states(how: str) -> None:
+    """The state begins as zeros whose shape is computed from that of the input."""
+    nodes = [
+        node("Shape", "x", "s"),
+        node("Gather", "s one", "n", axis=0),
+        node("Concat", "one n five", "target", axis=0),
+        node(how, "target" if how == "ConstantOfShape" else "start target", "h"),
+        node("GRU", "x w r b _ h", "g _", hidden_size=5),
+        node("Squeeze", "g one", "q"),
+        node("MatMul", "q v", "y"),
+    ]
+    constants = {"w": draw(1, 15, 3), "r": draw(1, 15, 5), "b": draw(1, 30), "v": draw(5, 2)}
+    constants |= {"one": ints(1), "five": ints(5), "start": np.zeros((1, 1, 5), np.float32)}
+    proto = model(nodes, {"x": (6, "n", 3)}, "y", constants)
+    result = edited(proto, widened(proto, x=(6, 1, 3)), {"x": (6, 1, 3)})
+    for batch in (1, 4):
+        inputs = {"x": draw(6, batch, 3)}
+        np.testing.assert_allclose(run(result, inputs)[0], run(proto, inputs)[0], atol=1e-5)
+
+
+def test_quantized_ops_of_the_runtime() -> None:
+    random = np.random.default_rng(0)
+    constants: dict[str, Array] = {"s": np.float32(0.02), "z": np.uint8(117), "wz": np.uint8(121)}
+    constants |= {
+        f"w{i}": random.integers(0, 256, shape).astype(np.uint8) for i, shape in enumerate(((4, 6), (6, 5), (3, 5)))
+    }
+    constants |= {"ws": random.uniform(0.01, 0.02, 6).astype(np.float32), "wzs": np.full(6, 121, np.uint8)}
+    constants["b"] = random.integers(-500, 500, 6).astype(np.int32)
+    nodes = [
+        node("QGemm", "x s z w0 ws wzs b s z", "a", domain="com.microsoft"),
+        node("QLinearMatMul", "a s z w1 s wz s z", "c"),
+        node("QGemm", "c s z w2 s wz _ s z", "y", domain="com.microsoft", transB=1),
+    ]
+    proto = model(nodes, {"x": (2, 4)}, "y", constants, dtype=TensorProto.UINT8)
+    script = widened(proto)
+    assert len(script) == 2
+    result = edited(proto, script)
+    assert read(result) == edits.apply(read(proto), script)
+    inputs = feed(proto)
+    np.testing.assert_array_equal(run(result, inputs)[0], run(proto, inputs)[0])
+
+
 @pytest.mark.parametrize("opset", [11, 13, 18])
 def test_sizes_of_a_split(opset: int) -> None:
     """Only one part grows, so that parts which were equal are not any more."""

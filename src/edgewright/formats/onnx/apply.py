@@ -29,7 +29,8 @@ def apply(
 ) -> None:
     """Write the model after the script to `out`; external weight data is put beside it.
 
-    `input_shapes` are those that the script was made for; the inputs of the written model are fixed to them.
+    `input_shapes` are those that the script was made for; the inputs of the written model are fixed to them, unless
+    only widths change: then what is open stays open.
     Raises ModelError and UnsupportedModelError as `edited` does, and ModelError where `out` can't be written or is
     the source; then nothing is written.
     """

@@ -25,6 +25,9 @@ def followed(node: NodeProto, before: Op, after: Op) -> NodeProto:
     return copy
 
 
+_NO_OP = Op("", "other", (), ())
+"""Stands for a node that makes a constant."""
+
 _ATTRIBUTES = (
     ("group", "groups"), ("num_groups", "groups"), ("groups", "groups"), ("hidden_size", "hidden_size"),
     ("split", "sizes"),
@@ -58,14 +61,15 @@ class Steering:
                 continue
             copy = NodeProto()
             copy.CopyFrom(node)
-            found += _RULES[node.op_type](self, Node(copy, self.values, self.opset), self.ops[node.name])
+            found += _RULES[node.op_type](self, Node(copy, self.values, self.opset), self.ops.get(node.name, _NO_OP))
             found.append(copy)
         return found
 
     def shapes(self, node: Node) -> tuple[Shape, Shape, Shape]:
         """Shapes of what the node makes before the script, of what it reads and of what it makes after it."""
         read, made = node.proto.input[0], node.proto.output[0]
-        return self.before.tensors[made].shape, self.after.tensors[read].shape, self.after.tensors[made].shape
+        given = self.after.tensors[read].shape if read in self.after.tensors else node.shape()
+        return self.before.tensors[made].shape, given, self.after.tensors[made].shape
 
     def put(
         self, node: Node, index: int, wanted: Sequence[int], constant: Sequence[int] | None = None
@@ -144,6 +148,11 @@ def _expand(steering: Steering, node: Node, op: Op) -> list[NodeProto]:
         for axis, (old, size) in enumerate(zip(target, made[offset:], strict=True))
     ]
     return steering.put(node, 1, wanted) if wanted != list(target) else []
+
+
+def _constant_of_shape(steering: Steering, node: Node, op: Op) -> list[NodeProto]:
+    made = steering.after.tensors[node.proto.output[0]].shape
+    return steering.put(node, 0, made) if node.integers("shape", 0) != made else []
 
 
 def _tile(steering: Steering, node: Node, op: Op) -> list[NodeProto]:
@@ -236,6 +245,7 @@ def _set(node: NodeProto, name: str, items: Sequence[int]) -> None:
 
 _RULES: Mapping[str, Callable[[Steering, Node, Op], list[NodeProto]]] = MappingProxyType(
     {
+        "ConstantOfShape": _constant_of_shape,
         "Reshape": _reshape,
         "Expand": _expand,
         "Tile": _tile,

@@ -7,12 +7,13 @@ readers do not change alike, becomes several.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 import onnx
-from onnx import NodeProto, TensorProto
+from onnx import NodeProto, TensorProto, numpy_helper
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.formats.onnx.changes import Change
@@ -77,7 +78,7 @@ class Weights:
         if tensor is not None:
             if tensor.data_location == TensorProto.EXTERNAL and self.values.folder is not None:
                 tensor = read_external(tensor, self.values.folder, self.values.source)
-            return np.asarray(onnx.numpy_helper.to_array(tensor))
+            return np.asarray(numpy_helper.to_array(tensor))
         node = self._makers.get(name)
         inputs = {source: self.value(source) for source in node.input if source} if node is not None else {}
         found = [] if node is None else evaluate(node, inputs, self.values, self.reading.model)
@@ -117,7 +118,9 @@ class Weights:
         """What a change of what a node makes asks of its inputs; nothing at all where the value itself is stored."""
         if change is None:
             return [None] * len(node.input)
-        rule = _RULES.get(node.op_type) if node.domain in {"", "ai.onnx"} else None
+        is_read = change == self.changes.get(node.output[0])
+        rules = {**_RULES, **_SHAPED} if is_read else _RULES
+        rule = rules.get(node.op_type) if node.domain in {"", "ai.onnx"} else None
         asked = rule(Node(node, self.values, 0), change, self.value) if rule is not None else None
         if asked is not None:
             return asked
@@ -145,8 +148,8 @@ class Weights:
         if change is None and outputs == list(node.output) and inputs == list(node.input):
             return node
         name = node.name if outputs == list(node.output) else self.fresh(node.name)
-        if change is not None and not any(asked):
-            value = onnx.numpy_helper.from_array(change.of(self.value(node.output[0])), outputs[0])
+        if change is not None and not asked:
+            value = numpy_helper.from_array(change.of(self.value(node.output[0])), outputs[0])
             return onnx.helper.make_node("Constant", [], outputs, name=name, value=value)
         copy = NodeProto()
         copy.CopyFrom(node)
@@ -164,7 +167,7 @@ class Weights:
             for change in asked:
                 its = self._names[name, change]
                 if change is not None:
-                    self.stored.append(onnx.numpy_helper.from_array(change.of(self.value(name)), its))
+                    self.stored.append(numpy_helper.from_array(change.of(self.value(name)), its))
                 elif its != name:
                     copy = TensorProto()
                     copy.CopyFrom(tensor)
@@ -237,3 +240,28 @@ _RULES: Mapping[str, Callable[[Node, Change, _Value], Sequence[Asked] | None]] =
         "QuantizeLinear": _quantize,
     }
 )
+
+
+def _constant_of_shape(node: Node, change: Change, value: _Value) -> Sequence[Asked] | None:
+    """The same everywhere: only the shape is another."""
+    filled = {part.fill for part in change.axes}
+    held = next((numpy_helper.to_array(part.t) for part in node.proto.attribute if part.name == "value"), np.zeros(1))
+    return [None] if filled == set(held.tolist()) else None
+
+
+def _expand(node: Node, change: Change, value: _Value) -> Sequence[Asked] | None:
+    """Axes that are there already change there; one that is repeated must hold the fill, whatever its size."""
+    shape, made = node.shape(), node.output_shape()
+    offset = len(made) - len(shape)
+    there = [part for part in change.axes if part.axis >= offset and shape[part.axis - offset] == made[part.axis]]
+    repeated = {part.fill for part in change.axes if part not in there}
+    if len(repeated) > 1 or (repeated and set(value(node.name(0)).reshape(-1).tolist()) != repeated):
+        return None
+    moved = Change(tuple(replace(part, axis=part.axis - offset) for part in there)) if there else None
+    return [moved, None]
+
+
+_SHAPED: Mapping[str, Callable[[Node, Change, _Value], Sequence[Asked] | None]] = MappingProxyType(
+    {"ConstantOfShape": _constant_of_shape, "Expand": _expand}
+)
+"""Nodes that read the shape of what they make: `steering` puts it right, so that what is computed stays computed."""
