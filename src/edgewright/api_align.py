@@ -26,6 +26,8 @@ BUDGET_S = 60.0
 MAX_GROWTH = 1.25
 LEARNING_S = 45.0
 _PROOF_S = 2.0
+_OPEN_BYTES = 2**31
+"""Variants of so many bytes of weights are open at the same time."""
 _PROOF_SHARE = 0.25
 """The share of the budget that is left for the proof at the end."""
 
@@ -88,6 +90,7 @@ class _Trials:
     budget_s: float
     on_progress: OnProgress
     _files: dict["Widths", Path] = field(default_factory=dict)
+    _made: int = 0
     _started_s: float = field(default_factory=time.monotonic)
 
     def layers(self, plans: Sequence["Widths"]) -> dict["LayerSpec", float]:
@@ -110,7 +113,15 @@ class _Trials:
         from edgewright.widths.prove import prove
 
         task = self.task
-        return prove(task.original, plans, corrected.alternatives, self.race, task.fits, self.has_time)
+        return prove(task.original, plans, corrected.alternatives, self.race, task.fits, self.has_time, self.slots())
+
+    def slots(self) -> int:
+        """How many variants can be open at once."""
+        from edgewright.widths.prove import SLOTS
+
+        tensors = self.task.places.graph.tensors.values()
+        weights_bytes = sum(tensor.size_bytes for tensor in tensors if tensor.is_constant)
+        return min(max(_OPEN_BYTES // max(weights_bytes, 1) - 1, 1), SLOTS)
 
     def has_time(self) -> bool:
         return self.spent_share() < 1 - _PROOF_SHARE
@@ -123,9 +134,12 @@ class _Trials:
         from edgewright.profiling.local import core, start
         from edgewright.profiling.race import RaceSetup, race
 
-        self.on_progress(f"measuring, {len(self._files)} plans so far", min(self.spent_share(), 1.0))
+        self.on_progress(f"measuring, {self._made} plans so far", min(self.spent_share(), 1.0))
         setup = RaceSetup(self.threads, cpu=core(self.threads), shapes=self.shapes)
-        return race(lambda: start("onnxruntime"), [self.file(plan) for plan in plans], setup).ratios
+        ratios = race(lambda: start("onnxruntime"), [self.file(plan) for plan in plans], setup).ratios
+        for made in [self._files.pop(plan) for plan in plans[1:] if plan in self._files]:
+            made.unlink()
+        return ratios
 
     def proof(self, plan: "Widths") -> "BenchReport":
         """The plan beside the model as it is. Raises EdgewrightError where outputs differ."""
@@ -146,7 +160,8 @@ class _Trials:
         if plan == self.task.original:
             return self.path
         if plan not in self._files:
-            made = self.folder / f"{len(self._files)}{self.path.suffix}"
+            self._made += 1
+            made = self.folder / f"{self._made}{self.path.suffix}"
             edits = self.task.plan(plan).edits
             self.form.apply(self.path, edits, made, self.shapes)
             self._check(plan, made)

@@ -16,7 +16,9 @@ from edgewright.widths.layouts import Layouts, Lies, Taken
 from edgewright.widths.places import Widths
 from edgewright.widths.price import Prices
 
-MOST_FRONTIERS = 6000
+MOST_FRONTIERS, LEAST_FRONTIERS = 6000, 100
+_STEPS = 100_000
+"""About so many frontiers in all: large networks keep fewer of them at each op."""
 
 Options = tuple[tuple[int, ...], ...]
 """The widths that each group may take."""
@@ -63,6 +65,11 @@ class Frontiers:
             steps.append(trail.seconds - trail.before.seconds)
             trail = trail.before
         return tuple(reversed(steps))
+
+    @property
+    def most(self) -> int:
+        """How many frontiers are kept at each op of this network."""
+        return min(max(_STEPS // max(len(self.layouts.nodes), 1), LEAST_FRONTIERS), MOST_FRONTIERS)
 
     def best(self, options: Options, item_price_s: float = 0.0, most: int = MOST_FRONTIERS) -> Found:
         """The widths of least seconds, each item of the weights being charged `item_price_s`."""

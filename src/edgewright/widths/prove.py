@@ -11,7 +11,7 @@ from typing import Protocol
 
 from edgewright.widths.places import Widths
 
-_SLOTS = 16
+SLOTS = 16
 """So many variants race at a time."""
 _SWEEPS = 3
 _NEAR = 1.03
@@ -63,11 +63,12 @@ def prove(
     race: Race,
     fits: Callable[[Widths], bool],
     has_time: Callable[[], bool],
+    slots: int = SLOTS,
 ) -> Proven:
     """The fastest of the plans, improved by single changes as long as there is time; every step is measured.
 
-    Only plans that `fits` holds for are taken. A last comparison with the network as it is, by `bench`, is the
-    caller's: what is likely to be faster is enough here.
+    Only plans that `fits` holds for are taken, and at most `slots` race at a time. A last comparison with the network
+    as it is, by `bench`, is the caller's: what is likely to be faster is enough here.
     """
     trials = _measured(original, [plan for plan in dict.fromkeys(plans) if plan != original and fits(plan)], race)
     faster = [trial for trial in trials if trial.ratio.value < _LIKELY]
@@ -76,7 +77,7 @@ def prove(
     best = min(faster, key=lambda trial: trial.ratio.value).widths
     for _ in range(_SWEEPS):
         around: list[Trial] = []
-        for variants in _batches(alternatives(best)):
+        for variants in _batches(alternatives(best), slots):
             if not has_time():
                 break
             around += _measured(best, variants, race)
@@ -87,7 +88,9 @@ def prove(
         if best == before:
             break
     last = _measured(best, _near(faster, best), race)
-    return Proven(_chosen(original, best, last), (*trials, *last))
+    faster_still = [trial for trial in last if trial.ratio.value < 1]
+    final = min(faster_still, key=lambda trial: trial.ratio.value).widths if faster_still else best
+    return Proven(final, (*trials, *last))
 
 
 def _near(faster: Sequence[Trial], best: Widths) -> list[Widths]:
@@ -101,9 +104,9 @@ def _measured(against: Widths, plans: Sequence[Widths], race: Race) -> list[Tria
     return [Trial(plan, against, ratio) for plan, ratio in zip(plans, ratios, strict=True)]
 
 
-def _batches(variants: Sequence[Widths]) -> Iterator[Sequence[Widths]]:
-    for first in range(0, len(variants), _SLOTS):
-        yield variants[first : first + _SLOTS]
+def _batches(variants: Sequence[Widths], slots: int) -> Iterator[Sequence[Widths]]:
+    for first in range(0, len(variants), slots):
+        yield variants[first : first + slots]
 
 
 def _composed(original: Widths, best: Widths, around: Sequence[Trial]) -> Sequence[Widths]:

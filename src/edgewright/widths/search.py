@@ -1,6 +1,7 @@
 """The search for widths: least predicted time of the whole network, weights bounded."""
 
 from collections.abc import Sequence
+from time import monotonic
 
 from edgewright.widths.frontier import Found, Frontiers, Options
 from edgewright.widths.places import Widths
@@ -8,6 +9,8 @@ from edgewright.widths.places import Widths
 _HALVINGS = 10
 _SWEEPS = 3
 _TOGETHER = 2
+LIMIT_S = 10.0
+"""Descent ends after so many seconds, on networks of hundreds of groups."""
 
 
 def search(frontiers: Frontiers, options: Options, most_items: int, starts: Sequence[Widths] = ()) -> Found:
@@ -20,26 +23,31 @@ def search(frontiers: Frontiers, options: Options, most_items: int, starts: Sequ
     and from `starts`.
     """
     places = frontiers.places
-    found = frontiers.best(options)
+    found = frontiers.best(options, most=frontiers.most)
     if places.weights(found.widths) <= most_items:
         if found.is_exact:
             return found
     else:
         found = _priced(frontiers, options, most_items, found)
     fitting = [start for start in (found.widths, places.widths, *starts) if places.weights(start) <= most_items]
-    tried = [descend(frontiers, options, most_items, start) for start in dict.fromkeys(fitting)]
+    until_s = monotonic() + LIMIT_S
+    tried = [descend(frontiers, options, most_items, start, until_s) for start in dict.fromkeys(fitting)]
     return min(tried, key=lambda one: one.seconds)
 
 
-def descend(frontiers: Frontiers, options: Options, most_items: int, start: Widths) -> Found:
+def descend(
+    frontiers: Frontiers, options: Options, most_items: int, start: Widths, until_s: float = float("inf")
+) -> Found:
     """Coordinate descent: every group, and every two that follow each other, take their best widths while all others
-    stay as they are, until nothing gets faster."""
+    stay as they are, until nothing gets faster or the clock shows `until_s`."""
     best = Found(start, frontiers.seconds(start), False)
     count = len(start)
     for _ in range(_SWEEPS):
         before = best.seconds
         for free in range(1, _TOGETHER + 1):
             for first in range(count - free + 1):
+                if monotonic() > until_s:
+                    return best
                 around = tuple(
                     options[group] if first <= group < first + free else (width,)
                     for group, width in enumerate(best.widths)
@@ -56,13 +64,14 @@ def _priced(frontiers: Frontiers, options: Options, most_items: int, heavy: Foun
     """The plan at the least price of an item at which the weights fit; `heavy` is that at no price."""
     places = frontiers.places
     low, high = 0.0, heavy.seconds / max(most_items, 1)
-    found = frontiers.best(options, high)
+    few = frontiers.most // 4 + 1
+    found = frontiers.best(options, high, few)
     while places.weights(found.widths) > most_items and high < 1.0:
         low, high = high, 8 * high
-        found = frontiers.best(options, high)
+        found = frontiers.best(options, high, few)
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        tried = frontiers.best(options, middle)
+        tried = frontiers.best(options, middle, few)
         if places.weights(tried.widths) <= most_items:
             high, found = middle, tried
         else:

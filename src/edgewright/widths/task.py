@@ -78,9 +78,11 @@ class Task:
 
     def fits(self, widths: Widths) -> bool:
         """Whether weights and predicted peak memory grow within the bound."""
-        if self.places.weights(widths) > self.most_items:
-            return False
-        return self.peak_bytes(widths) <= self.max_growth * self.peak_bytes(self.original)
+        return self.is_light(widths) and self.peak_bytes(widths) <= self.max_growth * self.peak_bytes(self.original)
+
+    def is_light(self, widths: Widths) -> bool:
+        """Whether weights grow within the bound."""
+        return self.places.weights(widths) <= self.most_items
 
     def peak_bytes(self, widths: Widths) -> int:
         """The predicted peak memory of the activations."""
@@ -94,7 +96,7 @@ class Task:
 
     def alternatives(self, widths: Widths) -> tuple[Widths, ...]:
         """Plans that differ in one group from a plan, the ones predicted to be fastest first."""
-        return alternatives(self.frontiers, self.options, widths, self.fits)
+        return alternatives(self.frontiers, self.options, widths, self.is_light)
 
     def plan(self, widths: Widths) -> WidthPlan:
         return plan_of(self.places, widths, self.dead)
