@@ -36,8 +36,9 @@ class Format(Protocol):
     def apply(self, path: Path, edits: Sequence[Edit], out: Path, shapes: Mapping[str, Shape] | None = None) -> None:
         """Write the file after the edits to `out`; what they do not touch stays as it was.
 
-        Inputs whose shape is given are fixed to it, unless only widths change. Raises ModelError, with nothing written, for a script that does not
-        fit, an op that can't be changed so, and an output that can't be written or is the file itself.
+        Inputs whose shape is given are fixed to it, unless only widths change. Raises ModelError, with nothing written,
+        for a script that does not fit, an op that can't be changed so, and an output that can't be written or is the
+        file itself.
         """
 
     def expresses(self, op: Op, space: Shape, padding: Padding) -> bool:
