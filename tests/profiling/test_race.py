@@ -1,0 +1,54 @@
+"""Variants against the first one, in one process."""
+
+from copy import copy
+from pathlib import Path
+
+import onnx
+import pytest
+from tests.fakes import FakeClient
+from tests.tiling.models import chain
+
+from edgewright.graph.cost import layer_cost
+from edgewright.graph.types import LayerSpec
+from edgewright.profiling.race import RaceSetup, race
+
+
+def macs_s(layer: LayerSpec) -> float:
+    return 1e-9 * float(layer_cost(layer).macs)
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> list[Path]:
+    """Networks of 8, 4 and 16 channels."""
+    paths = []
+    for channels in (8, 4, 16):
+        paths.append(tmp_path / f"{channels}.onnx")
+        onnx.save(chain((3, 1), (3, 1), channels=channels), paths[-1])
+    return paths
+
+
+def test_each_model_is_compared_with_the_first(models: list[Path]) -> None:
+    client = FakeClient(seconds=macs_s)
+    found = race(lambda: copy(client), models, RaceSetup())  # type: ignore[arg-type, return-value]
+    smaller, larger = found.ratios
+    assert smaller.high < 1 < larger.low
+    assert smaller.low <= smaller.value <= smaller.high
+    loaded = client.ask("load", model=str(models[0]))
+    assert found.first_s == pytest.approx(loaded["run_s"], rel=0.01)
+
+
+def test_every_process_is_a_fresh_one(models: list[Path]) -> None:
+    started = []
+
+    def start() -> FakeClient:
+        started.append(FakeClient(seconds=macs_s))
+        return started[-1]
+
+    race(start, models, RaceSetup(processes=4))  # type: ignore[arg-type, return-value]
+    assert len(started) == 4
+    assert all(set(client.kept_s) == {"0", "1", "2"} for client in started)
+
+
+def test_the_first_alone(models: list[Path]) -> None:
+    client = FakeClient(seconds=macs_s)
+    assert race(lambda: copy(client), models[:1], RaceSetup()).ratios == ()  # type: ignore[arg-type, return-value]
