@@ -10,6 +10,8 @@ from edgewright.errors import StoreError
 from edgewright.graph.types import LayerSpec, Window
 
 SCHEMA_VERSION = 1
+WHOLE = LayerSpec("other", (), (), variant="network")
+"""What is measured of a batch's layers together where the runtime does not tell them apart."""
 
 
 @dataclass(frozen=True)

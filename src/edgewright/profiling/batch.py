@@ -13,7 +13,7 @@ from typing import Any
 
 from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Shape
-from edgewright.profile import Measurement
+from edgewright.profile import WHOLE, Measurement
 from edgewright.runtimes.base import ExecutedLayer, Runtime
 from edgewright.runtimes.client import HarnessClient
 
@@ -78,6 +78,8 @@ def calibrated(place: Workplace) -> Workplace:
             nodes_s = sum(median(node["samples_s"]) for node in answer["nodes"])
             found.append((median(answer["samples_s"]), nodes_s, len(answer["nodes"])))
     (one_s, _, few), (all_s, profiled_s, many) = found
+    if few == many:  # no layer is told apart: a run costs what that of nearly nothing does
+        return replace(place, overheads=Overheads(one_s, one_s))
     each_s = max((all_s - one_s) / (many - few), 0.0)
     run_s = max(one_s - few * each_s, 0.0)
     return replace(place, overheads=Overheads(run_s, max((profiled_s - (all_s - run_s)) / many, 0.0)))
@@ -96,9 +98,9 @@ def measure(place: Workplace, layers: Sequence[LayerSpec], name: str) -> list[Me
 
 
 def measure_together(place: Workplace, layers: Sequence[LayerSpec], name: str) -> list[Measurement]:
-    """Measurements of the layers as branches of one model; none where the runtime refuses it.
+    """Measurements of the layers in one model, between two runs of each of which all the others run, as in a network.
 
-    Between two runs of a layer all the others run, as in a network.
+    One measurement, of all of them, where the runtime does not tell them apart; none where it refuses the model.
     """
     return _measure_model(place, list(dict.fromkeys(layers)), name, Lock())
 
@@ -116,6 +118,10 @@ def _measure_model(place: Workplace, layers: Sequence[LayerSpec], name: str, tur
                 return []
         executed = _executed(place, model, optimized, answer, {})
     found = []
+    if not all(layer.samples_s for layer in executed):
+        if len(layers) == 1:  # one layer that the runtime runs as several
+            return []
+        executed = (ExecutedLayer("", "", WHOLE, tuple(answer["nodes"][0]["samples_s"])),)
     for layer in executed:
         if layer.layer.kind == "reshape":  # what stands around the layers
             continue

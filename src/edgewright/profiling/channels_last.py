@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 from edgewright.graph.types import LayerSpec, Shape, Window
 from edgewright.profiling import elementwise, windowed
-from edgewright.profiling.draws import Repertoire
-from edgewright.profiling.sampling import Draw, Random, windowed_output
+from edgewright.profiling.draws import Repertoire, fits, work
+from edgewright.profiling.sampling import Draw, Random, pick, width, windowed_output
 
 _ACTIVATIONS = {(), ("relu",), ("clip",)}
 _UNARY_INT8 = frozenset({"sigmoid", "tanh", "leaky_relu", "hard_swish", "relu"})
@@ -180,23 +180,51 @@ DRAWS: Mapping[str, Draw] = MappingProxyType(
 
 FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "conv": 24, "depthwise_conv": 14, "fully_connected": 8, "transposed_conv": 3, "matmul": 3, "max_pool": 4,
-        "average_pool": 4, "global_pool": 2, "unary": 7, "binary": 6, "softmax": 2, "reduction": 4, "resize": 4,
-        "reorder": 1.5, "concat": 3, "split": 2, "slice": 4, "pad": 4, "transpose": 4,
-        "conv_int8": 20, "depthwise_conv_int8": 14, "fully_connected_int8": 7, "transposed_conv_int8": 2,
-        "matmul_int8": 2, "max_pool_int8": 3, "average_pool_int8": 4, "global_pool_int8": 2, "unary_int8": 4,
-        "binary_int8": 5, "softmax_int8": 1.5, "reduction_int8": 3, "resize_int8": 3, "reorder_int8": 1,
-        "concat_int8": 3, "split_int8": 1.5, "slice_int8": 3, "pad_int8": 4, "transpose_int8": 2,
+        "conv": 20, "depthwise_conv": 16, "fully_connected": 12, "transposed_conv": 6, "matmul": 3, "max_pool": 8,
+        "average_pool": 8, "global_pool": 2, "unary": 5, "binary": 6, "softmax": 2, "reduction": 6, "resize": 4,
+        "reorder": 3, "concat": 5, "split": 3, "slice": 5, "pad": 6, "transpose": 6,
+        "conv_int8": 10, "depthwise_conv_int8": 10, "fully_connected_int8": 6, "transposed_conv_int8": 5,
+        "matmul_int8": 2, "max_pool_int8": 7, "average_pool_int8": 4, "global_pool_int8": 2, "unary_int8": 2,
+        "binary_int8": 3, "softmax_int8": 2, "reduction_int8": 4, "resize_int8": 4, "reorder_int8": 2,
+        "concat_int8": 5, "split_int8": 3, "slice_int8": 5, "pad_int8": 6, "transpose_int8": 5,
         "quantize_int8": 2, "dequantize_int8": 2,
     }
 )  # fmt: skip
-COMMON: Mapping[str, float] = MappingProxyType(
-    {
-        "conv": 4, "depthwise_conv": 2, "fully_connected": 1, "max_pool": 0.5, "average_pool": 0.5, "binary": 1,
-        "unary": 0.5, "concat": 0.5, "pad": 0.5, "conv_int8": 4, "depthwise_conv_int8": 2, "fully_connected_int8": 1,
-        "binary_int8": 0.5,
-    }
-)  # fmt: skip
+_STEPS: Mapping[str, float] = MappingProxyType(
+    {"pointwise": 0.42, "depthwise_conv": 0.32, "conv": 0.22, "max_pool": 0.04}
+)
+_SIDES, _CHANNELS, _STRIDED = (24, 32, 48, 56, 64, 96, 112), (3, 8, 16, 24, 32), 0.15
+_NETWORK_WORK = 3e8
 
-CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, COMMON, 5e4, padded_as_before)
+
+def network(random: Random) -> list[LayerSpec]:
+    """Layers that follow one another like those of a network of convolutions, of floats or of 8-bit integers."""
+    dtype = "float32" if random.random() < 0.5 else "int8"
+    shape: Shape = (1, int(random.choice(_CHANNELS)), *(int(random.choice(_SIDES)),) * 2)
+    found: list[LayerSpec] = []
+    for _ in range(int(random.integers(5, 40))):
+        layer = _step(random, shape)
+        if layer is None or not fits(layer) or sum(map(work, found)) > _NETWORK_WORK:
+            break
+        found.append(replace(layer, dtype=dtype))
+        shape = layer.output
+    return found
+
+
+def _step(random: Random, shape: Shape) -> LayerSpec | None:
+    """A layer behind a map of that shape."""
+    step, (batch, channels, *space) = pick(random, _STEPS), shape
+    kernel = {"pointwise": 1, "max_pool": 2}.get(step) or int(random.choice((3, 3, 3, 5)))
+    stride = 2 if step == "max_pool" or (kernel > 1 and random.random() < _STRIDED) else 1
+    padded = ((kernel // 2, kernel // 2),) * 2
+    window = Window((kernel, kernel), (stride, stride), (1, 1), padded)
+    made = channels if step in ("depthwise_conv", "max_pool") else width(random, 8, 256)
+    kind = "conv" if step == "pointwise" else step
+    groups = channels if kind == "depthwise_conv" else 1
+    fused = ("relu",) if kind != "max_pool" and random.random() < 0.7 else ()
+    layer = LayerSpec(kind, (shape,), ((batch, made, *space),), window, groups, fused=fused)
+    return channels_last(layer)
+
+
+CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, {}, 5e4, padded_as_before, network)
 """What is drawn for runtimes of TFLite files."""

@@ -23,7 +23,8 @@ class Repertoire:
     """What is drawn for a runtime: a draw and a weight for each family, and which families are measured together.
 
     `least_work` is the work of the lightest layers. `fitted` brings a layer into the form that the runtime's models
-    have; None where they have nothing like it.
+    have; None where they have nothing like it. `network` draws layers that follow one another, for runtimes that tell
+    the time of a whole network alone; without it those that are measured together are drawn by `common`.
     """
 
     draws: Mapping[str, Draw]
@@ -31,6 +32,7 @@ class Repertoire:
     common: Mapping[str, float]
     least_work: float = 3e5
     fitted: Callable[[LayerSpec | None], LayerSpec | None] = lambda layer: layer
+    network: Callable[[Random], list[LayerSpec]] | None = None
 
 
 def draw(random: Random, family: str, draws: Mapping[str, Draw] = DRAWS, least_work: float = 3e5) -> LayerSpec:

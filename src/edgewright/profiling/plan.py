@@ -86,6 +86,8 @@ class GeneralPlan:
         self._learn(number - number % self.adapt_every, own)
         random = np.random.default_rng((self.seed, number))
         if self.together(number):
+            if self.repertoire.network is not None:
+                return self.repertoire.network(random)
             some = int(random.choice((4, 8, 16, 24)))
             return _filled(lambda: _drawn(random, self.repertoire, self.repertoire.common))[:some]
         return _filled(lambda: self._draw(random))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edgewright.graph.cost import layer_bytes, layer_cost
 from edgewright.graph.types import ITEM_BITS, LayerSpec
-from edgewright.profile import Profile
+from edgewright.profile import WHOLE, Profile
 from edgewright.timing.tree import Seconds
 
 CAPACITIES = tuple(float(2**power) for power in range(16, 26, 2))
@@ -87,7 +87,9 @@ Pairs = tuple[list[LayerSpec], Seconds, Seconds]
 
 
 def _pairs(batch: Mapping[LayerSpec, float], alone: Mapping[LayerSpec, float]) -> Pairs:
-    """The layers of one batch, and their seconds alone and together."""
+    """The layers of one batch, and their seconds alone and together; in all, where they were not told apart."""
+    if WHOLE in batch:
+        return list(alone), np.array(list(alone.values())), np.array([batch[WHOLE]])
     layers = [layer for layer in batch if layer in alone]
     return layers, np.array([alone[layer] for layer in layers]), np.array([batch[layer] for layer in layers])
 
@@ -97,13 +99,15 @@ def _fit(pairs: Sequence[Pairs], sizes: Context) -> tuple[NDArray[np.float64], f
 
     columns, longer, together = [], [], []
     for layers, alone_s, together_s in pairs:
-        columns.append(_columns(layers, sizes))
-        longer.append(together_s - alone_s)
+        table = _columns(layers, sizes)
+        is_whole = len(together_s) < len(layers)
+        columns.append(table.sum(axis=0, keepdims=True) if is_whole else table)
+        longer.append(together_s - (alone_s.sum(keepdims=True) if is_whole else alone_s))
         together.append(together_s)
     seconds = np.concatenate(together)
-    table = np.concatenate(columns) / seconds[:, None]
-    scale = np.maximum(table.max(axis=0), 1e-30)
-    weights, loss = robust_fit(table / scale, np.concatenate(longer) / seconds)
+    shares = np.concatenate(columns) / seconds[:, None]
+    scale = np.maximum(shares.max(axis=0), 1e-30)
+    weights, loss = robust_fit(shares / scale, np.concatenate(longer) / seconds)
     return weights / scale, loss
 
 

@@ -3,7 +3,7 @@
 Jobs come as JSON lines on standard input, each is answered by one JSON line on standard output:
 
     {"job": "about"}
-    {"job": "layers", "model": PATH, ...}     end-to-end times, and the time of every subgraph by itself
+    {"job": "layers", "model": PATH, ...}     end-to-end times, by round too
     {"job": "delegates", "model": PATH, ...}  the parts of the model that XNNPACK has taken over
     {"job": "load", "model": PATH, ...}       opens a model and keeps it open, warm
     {"job": "round", ...}                     end-to-end times of the model that is kept open
@@ -42,7 +42,7 @@ Run = Callable[[], Any]
 Shapes = dict[str, list[int]]
 LEVELS = {"all": OpResolverType.AUTO, "none": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 LIBRARY = max(Path(ai_edge_litert.__file__).parent.glob("*.so"), key=lambda path: path.stat().st_size)
-FEWEST_TURNS, FEWEST_CALM = 3, 2
+FEWEST_CALM = 2
 TIMED_TOGETHER_S = 2e-5
 """A sample of a shorter run is the mean over as many runs as take this long, so that the clock weighs little."""
 
@@ -71,7 +71,7 @@ def about() -> Answer:
 
 
 class Model:
-    """An open model, its inputs filled. Every subgraph can be run, as signatures are."""
+    """An open model, its inputs filled."""
 
     def __init__(
         self, path: str, threads: int, level: str, shapes: Shapes | None = None, seed: int = 0, fill: bool = True
@@ -83,7 +83,6 @@ class Model:
         OPENED.append(path)
         self.interpreter = Interpreter(path, num_threads=threads, experimental_op_resolver_type=LEVELS[level])
         self.bare = self.interpreter._interpreter
-        self.subgraphs = int(self.bare.NumSubgraphs())
         for details in self.interpreter.get_input_details():
             shape = (shapes or {}).get(details["name"])
             if shape and list(details["shape"]) != list(shape):
@@ -127,29 +126,23 @@ def layers(
     cpu: int | None = None,
     **limits: Any,
 ) -> Answer:
-    """End-to-end samples of the main subgraph; then, for a model that `build` made, samples of each subgraph.
+    """End-to-end samples, and their mean for each round; rounds that something disturbed are run again.
 
-    With several subgraphs, all of them are run in turns, so that between two runs of one all the others run. Rounds
-    that something disturbed are run again.
+    The runtime tells no times of operators, so that a whole model is one node.
     """
     pin(cpu, threads)
     opened = Model(model, threads, level, shapes, seed)
     rounds = limits.pop("rounds", 5)
     share = {**limits, "limit_s": limits.get("limit_s", 1.0) / rounds}
     warmup_runs = warm_up(opened.run, limits.get("warmup_s", 0.004))
-    whole: list[list[float]] = []
-    if end_to_end or opened.subgraphs == 1:
-        whole = calm_rounds(lambda: sample(opened.run, **share), rounds)
-    if opened.subgraphs == 1:
-        by_round = np.array([[middle_mean(np.array(found))] for found in whole])
-    else:
-        feeds = all_feeds(opened)
-        by_round = np.array(calm_rounds(lambda: in_turns(opened, feeds, share["limit_s"]), rounds))
-    nodes = [
-        {"name": str(index), "level": level, "samples_s": [round(float(s), 9) for s in column]}
-        for index, column in enumerate(by_round.T)
-    ]
-    return {"samples_s": [s for found in whole for s in found], "warmup_runs": warmup_runs, "nodes": nodes}
+    whole = calm_rounds(lambda: sample(opened.run, **share), rounds)
+    means = [round(middle_mean(found), 9) for found in whole]
+    samples = [time_s for found in whole for time_s in found] if end_to_end else []
+    return {
+        "samples_s": samples,
+        "warmup_runs": warmup_runs,
+        "nodes": [{"name": "main", "level": level, "samples_s": means}],
+    }
 
 
 def calm_rounds(run_round: Callable[[], list[float]], rounds: int) -> list[list[float]]:
@@ -202,46 +195,6 @@ class Probe:
         end = time.perf_counter() + self.PATIENCE_S
         while self.time() > self.longest() and time.perf_counter() < end:
             pass
-
-
-Feed = list[tuple[int, Array]]
-
-
-def all_feeds(opened: Model) -> list[Feed]:
-    """The inputs of every subgraph, which has run once."""
-    feeds = []
-    for index in range(opened.subgraphs):
-        opened.bare.AllocateTensors(index)
-        feeds.append([(d["index"], opened.values(d)) for d in subgraph_inputs(opened, index)])
-    for index in range(opened.subgraphs):
-        opened.bare.Invoke(index)
-    return feeds
-
-
-def in_turns(opened: Model, feeds: list[Feed], limit_s: float) -> list[float]:
-    """Seconds of every subgraph, all of them run in turns for a while.
-
-    Before each of its runs a subgraph's inputs are written, as the op before it would have done in a network.
-    """
-    turns: list[list[float]] = []
-    end = time.perf_counter() + limit_s
-    while len(turns) < FEWEST_TURNS or time.perf_counter() < end:
-        turns.append([fed_run(opened, index, feed) for index, feed in enumerate(feeds)])
-    return [float(time_s) for time_s in middle_mean(np.array(turns))]
-
-
-def subgraph_inputs(opened: Model, index: int) -> list[Answer]:
-    """The tensors of a subgraph that are its inputs: `build` numbers them from 0 and names them so."""
-    details = opened.interpreter.get_tensor_details(index)
-    return [d for d in details if d["name"].startswith("input")]
-
-
-def fed_run(opened: Model, index: int, feed: Feed) -> float:
-    for tensor, value in feed:
-        opened.bare.SetTensor(tensor, value, index)
-    start = time.perf_counter()
-    opened.bare.Invoke(index)
-    return time.perf_counter() - start
 
 
 def delegates(model: str, threads: int = 1, level: str = "all", shapes: Shapes | None = None) -> Answer:
@@ -463,11 +416,10 @@ def timed(run: Run, runs: int = 1) -> float:
     return (time.perf_counter() - start) / runs
 
 
-def middle_mean(durations: Array) -> Array:
-    """The mean of the middle half of each column."""
-    ordered, n = np.sort(durations, axis=0), len(durations)
-    found: Array = ordered[n // 4 : n - n // 4].mean(axis=0)
-    return found
+def middle_mean(durations: list[float]) -> float:
+    """The mean of the middle half."""
+    ordered, n = sorted(durations), len(durations)
+    return float(np.mean(ordered[n // 4 : n - n // 4]))
 
 
 def pin(cpu: int | None, threads: int) -> None:

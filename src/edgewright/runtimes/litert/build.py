@@ -1,4 +1,4 @@
-"""Builds the TFLite model that measures layers: each is a subgraph of its own, which the runtime runs by itself."""
+"""Builds the TFLite model that measures layers: one alone, or some one after the other, as in a network."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,18 @@ _DTYPES = frozenset({"float32", "int8"})
 
 
 def build(layers: Sequence[LayerSpec]) -> bytes:
-    """The flatbuffer of all layers. Raises RuntimeRefusedError for a layer that can't be built."""
+    """The flatbuffer of the layers; each reads what the one before makes, where that fits, else data of its own.
+
+    Raises RuntimeRefusedError for a layer that can't be built.
+    """
     model = Model()
+    subgraph = model.subgraph()
     for layer in layers:
         if layer.kind not in WRITERS or layer.dtype not in _DTYPES:
             raise refused(layer)
-        subgraph = model.subgraph()
         try:
-            subgraph.graph.outputs = WRITERS[layer.kind](subgraph, layer)
+            subgraph.finish_layer(WRITERS[layer.kind](subgraph, layer))
         except (IndexError, ValueError, TypeError) as error:
             raise RuntimeRefusedError(f"{refused(layer)}: its shapes do not fit") from error
+    subgraph.finish_layer(())
     return model.pack()

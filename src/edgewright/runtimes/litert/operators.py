@@ -1,6 +1,7 @@
 """How a layer of each kind is written as TFLite operators, of floats or of 8-bit integers."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
@@ -218,8 +219,16 @@ def _split(graph: Subgraph, layer: LayerSpec) -> list[int]:
     return graph.split(operator_of("SPLIT_V"), inputs, layer.outputs, layer.dtype, found)
 
 
+def _lean(layer: LayerSpec) -> LayerSpec:
+    """A layer of one input without a last axis of one item, which networks do not have and which costs XNNPACK time."""
+    if len(layer.input) < 2 or layer.input[-1] != 1 or layer.output[-1] != 1:
+        return layer
+    return replace(layer, inputs=(layer.input[:-1],), outputs=(layer.output[:-1],))
+
+
 def _slice(graph: Subgraph, layer: LayerSpec) -> list[int]:
     """Cut from the middle, as a tile is; strided where the layer is."""
+    layer = _lean(layer)
     starts, ends, steps = [], [], []
     for given, made in zip(layer.input, layer.output, strict=True):
         step = max(given // max(made, 1), 1) if layer.variant == "strided" else 1
@@ -232,8 +241,11 @@ def _slice(graph: Subgraph, layer: LayerSpec) -> list[int]:
 
 
 def _pad(graph: Subgraph, layer: LayerSpec) -> list[int]:
+    """Padded around a map, and behind the channels, as networks do that have more of them than came in."""
+    channels = len(layer.input) == 3 and layer.input[-1] == 1
+    layer = _lean(layer)
     more = [made - given for given, made in zip(layer.input, layer.output, strict=True)]
-    pads = graph.constant(np.array([(m // 2, m - m // 2) for m in more], np.int32))
+    pads = graph.constant(np.array([(0, m) if channels else (m // 2, m - m // 2) for m in more], np.int32))
     given = graph.input(layer.input, layer.dtype)
     if layer.variant in ("reflect", "symmetric"):
         mode = schema.MirrorPadMode.REFLECT if layer.variant == "reflect" else schema.MirrorPadMode.SYMMETRIC

@@ -1,4 +1,4 @@
-"""A TFLite model under construction: subgraphs of tensors and operators, buffers and operator codes shared."""
+"""A TFLite model under construction: tensors and operators, buffers and operator codes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,10 +17,6 @@ _TYPES = MappingProxyType({
     "int16": schema.TensorType.INT16, "int32": schema.TensorType.INT32, "int64": schema.TensorType.INT64,
     "bool": schema.TensorType.BOOL, "float16": schema.TensorType.FLOAT16,
 })  # fmt: skip
-BUILT = "layers"
-"""The description of a model that `build` made."""
-INPUT = "input"
-"""What the names of inputs begin with, here and in the harness."""
 _BLOCK = np.random.default_rng(7).standard_normal(4096).astype(np.float32) * 0.05
 
 
@@ -38,16 +34,16 @@ ACTIVATION = Scale(0.02)
 
 
 class Model:
-    """The model of all subgraphs."""
+    """The model around a subgraph."""
 
     def __init__(self) -> None:
         self.model = schema.ModelT()
-        self.model.version, self.model.description = 3, BUILT
+        self.model.version = 3
         self.model.buffers, self.model.operatorCodes, self.model.subgraphs = [schema.BufferT()], [], []
         self._codes: dict[int, int] = {}
 
     def subgraph(self) -> "Subgraph":
-        """A new subgraph, empty."""
+        """The subgraph of the model."""
         made = Subgraph(self)
         self.model.subgraphs.append(made.graph)
         return made
@@ -76,18 +72,28 @@ class Model:
 
 
 class Subgraph:
-    """One subgraph: every method adds a tensor or an operator and returns the number of the tensor."""
+    """The subgraph: every method adds a tensor or an operator and returns the number of the tensor."""
 
     def __init__(self, model: Model) -> None:
         self._model = model
         self.graph = schema.SubGraphT()
-        self.graph.name = f"layer{len(model.model.subgraphs)}"
+        self.graph.name = "main"
         self.graph.tensors, self.graph.operators, self.graph.inputs, self.graph.outputs = [], [], [], []
+        self._made: list[int] = []
 
     def input(self, shape: Shape, dtype: str = "float32", scale: Scale | None = ACTIVATION) -> int:
-        """An input; quantized where the type is an integer of 8 or 16 bits."""
-        self.graph.inputs.append(self._tensor(shape, dtype, scale, INPUT))
+        """What the layer before has made, where it is of that shape and type; else an input of the model."""
+        for index in self._made:
+            if tuple(self.graph.tensors[index].shape) == shape and self.graph.tensors[index].type == _TYPES[dtype]:
+                self._made.remove(index)
+                return index
+        self.graph.inputs.append(self._tensor(shape, dtype, scale, "input"))
         return int(self.graph.inputs[-1])
+
+    def finish_layer(self, made: Sequence[int]) -> None:
+        """Ends a layer that makes these tensors: what it did not read of those before are outputs of the model."""
+        self.graph.outputs += self._made
+        self._made = list(made)
 
     def constant(self, values: NDArray[Any], scale: Scale | None = None) -> int:
         return self._tensor(values.shape, str(values.dtype), scale, "constant", self._model.buffer(values))
@@ -136,7 +142,7 @@ class Subgraph:
     def _tensor(self, shape: Shape, dtype: str, scale: Scale | None, name: str, buffer: int = 0) -> int:
         made = schema.TensorT()
         made.shape, made.type, made.buffer = list(shape), _TYPES[dtype], buffer
-        made.name = f"{name}{len(self.graph.tensors)}_{self.graph.name}"
+        made.name = f"{name}{len(self.graph.tensors)}"
         if scale is not None and dtype in ("int8", "uint8", "int16", "int32"):
             made.quantization = _quantization(scale)
         self.graph.tensors.append(made)
