@@ -16,7 +16,7 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -174,7 +174,7 @@ def dequantized(value: Array, detail: Any) -> Array:
     return np.float32(scales[0]) * (value.astype(np.int32) - zero_point).astype(np.float32)
 
 
-JOBS = {"about": about, "memory": memory, "compare": compare}
+JOBS: dict[str, Callable[..., Answer]] = {"about": about, "memory": memory, "compare": compare}
 
 if __name__ == "__main__":
     main()
