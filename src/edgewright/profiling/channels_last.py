@@ -40,6 +40,8 @@ def _windowed(layer: LayerSpec) -> LayerSpec | None:
         return _transposed(layer)
     if max(window.stride) > 1 and max(window.dilation) > 1:
         return None
+    if layer.kind.endswith("pool") and max(window.stride) > min(window.kernel):  # networks skip nothing
+        return None
     padding: tuple[tuple[int, int], ...] = ((0, 0), (0, 0))
     if any(map(any, window.padding)):
         padding = tuple(map(_same, layer.input[2:], window.extent, window.stride))
@@ -53,17 +55,15 @@ def _same(size: int, extent: int, stride: int) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _transposed(layer: LayerSpec) -> LayerSpec:
+def _transposed(layer: LayerSpec) -> LayerSpec | None:
     """Upsampling by the stride, padded SAME where the window is larger than its stride."""
     assert layer.window is not None
     window = layer.window
+    if max(window.stride) > min(window.kernel) or (max(window.stride) == 1 and min(window.kernel) % 2 == 0):
+        return None
     cropped = [max(extent - stride, 0) for extent, stride in zip(window.extent, window.stride, strict=True)]
     padding = tuple((crop // 2, crop - crop // 2) for crop in cropped)
     made = tuple(size * stride for size, stride in zip(layer.input[2:], window.stride, strict=True))
-    if min(window.extent) < max(window.stride):
-        padding = ((0, 0), (0, 0))
-        columns = zip(layer.input[2:], window.stride, window.extent, strict=True)
-        made = tuple((size - 1) * stride + extent for size, stride, extent in columns)
     seen = Window(window.kernel, window.stride, window.dilation, padding)
     return replace(layer, window=seen, outputs=((*layer.output[:2], *made),))
 
