@@ -90,7 +90,8 @@ def measured(name: str, kind: str, path: Path, folder: Path, options: argparse.N
         "growth": view.weights_growth, "groups": view.groups,
         "max_relative": view.proof.max_relative if view.proof else 0.0,
         "trials": [[trial.predicted, trial.measured, trial.changed] for trial in view.trials],
-        "single": single_changes(path, folder, shapes, options), "rivals": rivals(view), "processor": report.processor, "version": report.runtime_version,
+        "single": single_changes(path, folder, shapes, options), "rivals": rivals(view),
+        "processor": report.processor, "version": report.runtime_version,
     }  # fmt: skip
 
 
@@ -102,7 +103,7 @@ def single_changes(
     store = open_store()
     form, learned = open_format(path), store.model(store.choose(options.device))
     graph = form.read(path, shapes)
-    task = Task.of(graph, find_groups(graph), learned, block_channels(), 100.0, {})
+    task = Task.of(graph, find_groups(graph), learned, block_channels(), 100.0, 100.0, {})
     plans = list(dict.fromkeys(plan for group in range(len(task.original)) for plan in extremes(task, group)))[:MOST]
     files = []
     for index, plan in enumerate(plans):

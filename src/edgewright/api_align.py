@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from edgewright.widths.task import Task
 
 BUDGET_S = 60.0
-MAX_GROWTH = 1.25
+MAX_GROWTH, MAX_MEMORY_GROWTH = 1.25, 2.0
+"""A layout in blocks of 16 channels takes up to twice the memory of a plain one."""
 LEARNING_S = 45.0
 _PROOF_S = 2.0
 _OPEN_BYTES = 2**31
@@ -38,30 +39,32 @@ def align(
     *,
     device: str | None = None,
     max_growth: float = MAX_GROWTH,
+    max_memory_growth: float = MAX_MEMORY_GROWTH,
     budget_s: float = BUDGET_S,
     input_shapes: Shapes | None = None,
     on_progress: OnProgress = lambda _, __: None,
 ) -> "AlignView":
     """Write a network whose layers have widths that run faster on this machine, and that gives the same outputs.
 
-    Channels are added that are zero, and dead ones removed; weights and predicted peak memory grow to `max_growth`
-    times what they were at the most. What the execution-time model of `device` proposes is measured here for about
-    `budget_s` seconds, and nothing is written unless the result proves to be faster. Where no device was profiled yet,
-    the layers of this network are measured first. Raises ModelError, MeasurementError, StoreError, BudgetError.
+    Channels are added that are zero, and dead ones removed; weights grow to `max_growth` times what they were at the
+    most, and peak memory, as predicted, to `max_memory_growth` times. What the execution-time model of `device`
+    proposes is measured here for about `budget_s` seconds, and nothing is written unless the result proves to be
+    faster. Where no device was profiled yet, the layers of this network are measured first. Raises ModelError,
+    MeasurementError, StoreError, BudgetError.
     """
     from edgewright.files import scratch_folder
     from edgewright.formats import open as open_format
     from edgewright.report.alignment import Outcome, align_view
     from edgewright.widths.task import CORRECTED
 
-    if not max_growth >= 1:
-        raise BudgetError(f"weights can't be let grow to {max_growth} times what they are: give 1 or more")
+    if not (max_growth >= 1 and max_memory_growth >= 1):
+        raise BudgetError("weights and memory can't be let grow to less than they are: give ratios of 1 or more")
     path, target = Path(model), Path(out)
     form = open_format(path)
     check_output(path, target)
     name, learned = _learned(path, form, device, input_shapes, on_progress)
     on_progress("searching", 0.02)
-    task = _task(path, form, learned, max_growth, input_shapes)
+    task = _task(path, form, learned, (max_growth, max_memory_growth), input_shapes)
     if not task.places.groups:
         return align_view(Outcome(str(path), None, name, task))
     with scratch_folder(target.parent) as folder:
@@ -200,7 +203,7 @@ def _learned(
 
 
 def _task(
-    path: Path, form: "Format", learned: "ExecutionTimeModel", max_growth: float, shapes: Shapes | None
+    path: Path, form: "Format", learned: "ExecutionTimeModel", growth: tuple[float, float], shapes: Shapes | None
 ) -> "Task":
     from edgewright.formats.base import HoldsConstants
     from edgewright.graph.channel_groups import find_groups
@@ -212,4 +215,4 @@ def _task(
     groups = find_groups(graph)
     constants = form.constants(path, shapes) if isinstance(form, HoldsConstants) else {}
     dead = dead_channels(graph, groups, constants) if constants else {}
-    return Task.of(graph, groups, learned, block_channels(), max_growth, dead)
+    return Task.of(graph, groups, learned, block_channels(), *growth, dead)

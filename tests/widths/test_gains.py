@@ -17,9 +17,9 @@ from edgewright.widths.task import CORRECTED, FASTEST, Task
 DEVICE = cast(ExecutionTimeModel, SteppedDevice(8))
 
 
-def task_of(channels: int, max_growth: float = 1.5) -> Task:
+def task_of(channels: int, max_growth: float = 1.5, max_memory_growth: float = 2.0) -> Task:
     graph = read(chain((3, 1), (3, 1), (3, 1), channels=channels))
-    return Task.of(graph, find_groups(graph), DEVICE, 8, max_growth, {})
+    return Task.of(graph, find_groups(graph), DEVICE, 8, max_growth, max_memory_growth, {})
 
 
 def test_a_group_counts_all_layers_that_share_it() -> None:
@@ -46,6 +46,13 @@ def test_plans_keep_to_the_bound_and_constants_are_among_them() -> None:
     assert task.predicted_s(plans[FASTEST]) <= task.predicted_s(task.original)
     assert not task_of(15, 1.0).fits(plans["all up to 8"])
     assert CORRECTED not in plans
+
+
+def test_what_takes_too_much_memory_is_taken_back() -> None:
+    free, bound = task_of(15), task_of(15, max_memory_growth=1.0)
+    assert free.fastest() != free.original
+    assert bound.fits(bound.fastest())
+    assert bound.peak_bytes(bound.fastest()) <= bound.peak_bytes(bound.original)
 
 
 def test_a_measured_layer_counts_as_measured_and_its_like_are_corrected() -> None:

@@ -28,7 +28,14 @@ def add(commands: Commands) -> None:
         type=growth,
         default=api_align.MAX_GROWTH,
         metavar="RATIO",
-        help=f"weights and peak memory may grow to so many times what they are ({api_align.MAX_GROWTH})",
+        help=f"weights may grow to so many times what they are ({api_align.MAX_GROWTH})",
+    )
+    command.add_argument(
+        "--max-memory-growth",
+        type=growth,
+        default=api_align.MAX_MEMORY_GROWTH,
+        metavar="RATIO",
+        help=f"peak memory, as predicted, may grow to so many times what it is ({api_align.MAX_MEMORY_GROWTH:g})",
     )
     command.add_argument(
         "--budget", type=seconds, default=api_align.BUDGET_S, metavar="TIME", help="how long to measure plans (1m)"
@@ -54,6 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.output,
             device=arguments.device,
             max_growth=arguments.max_growth,
+            max_memory_growth=arguments.max_memory_growth,
             budget_s=arguments.budget,
             input_shapes=dict(arguments.input),
             on_progress=on_progress,

@@ -44,7 +44,8 @@ def _changes(changes: tuple[ChangeView, ...]) -> Table:
 def _rivals(view: AlignView) -> Table:
     made = table("plan", "weights", "speed-up, predicted", "measured", "95 % between", left=1)
     for rival in view.rivals:
-        measured = ("too heavy", "") if rival.measured is None else _speed_up(rival.measured, rival.low, rival.high)
+        ratio = rival.measured
+        measured = ("over the bounds", "") if ratio is None else _speed_up(ratio, rival.low, rival.high)
         made.add_row(rival.name, f"{rival.weights_growth:.2f} x", f"{1 / rival.predicted:.2f}", *measured)
     return made
 

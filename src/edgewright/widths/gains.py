@@ -30,7 +30,7 @@ def group_gains(graph: Graph, model: ExecutionTimeModel, block: int) -> tuple[Gr
     """The groups of a network for which a nearby width is faster, those that save most first."""
     from edgewright.graph.channel_groups import find_groups
 
-    task = Task.of(graph, find_groups(graph), model, block, float("inf"), {})
+    task = Task.of(graph, find_groups(graph), model, block, float("inf"), float("inf"), {})
     return tuple(sorted((gain for gain in _gains(task) if gain is not None), key=lambda gain: -gain.saves_s))
 
 

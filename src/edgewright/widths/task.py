@@ -23,7 +23,7 @@ _BYTES = 4
 
 @dataclass(frozen=True)
 class Task:
-    """A network, its groups and their candidate widths, and the bounds of its weights and its peak memory.
+    """A network, its groups and their candidate widths, and the ratios to which its weights and its peak may grow.
 
     `dead` are the channels of each group, by its name, that may go.
     """
@@ -33,6 +33,7 @@ class Task:
     options: Options
     dead: Mapping[str, Sequence[int]]
     max_growth: float
+    max_memory_growth: float
     block: int
     _peaks: dict[Widths, int] = field(default_factory=dict, repr=False)
 
@@ -44,6 +45,7 @@ class Task:
         model: ExecutionTimeModel,
         block: int,
         max_growth: float,
+        max_memory_growth: float,
         dead: Mapping[str, Sequence[int]],
     ) -> "Task":
         """`block` is the channels of a block of the runtime's blocked layout, 1 where it has none."""
@@ -52,7 +54,7 @@ class Task:
         frontiers = Frontiers(Layouts.of(places, block), Prices(model, _BYTES * places.weights(places.widths)))
         blocks = blocks_of(model)
         options = tuple(candidates(group, blocks, len(dead.get(group.name, ()))) for group in free)
-        return cls(places, frontiers, options, dead, max_growth, block)
+        return cls(places, frontiers, options, dead, max_growth, max_memory_growth, block)
 
     @property
     def original(self) -> Widths:
@@ -64,8 +66,19 @@ class Task:
         return {FASTEST: self.fastest(tuple(constants.values())), **constants}
 
     def fastest(self, starts: Sequence[Widths] = ()) -> Widths:
-        """The plan of least predicted time."""
-        return search(self.frontiers, self.options, self.most_items, starts).widths
+        """The plan of least predicted time whose weights fit, with what breaks the bound of the memory taken back."""
+        found = search(self.frontiers, self.options, self.most_items, starts).widths
+        while not self.is_small(found):
+            found = min(self._taken_back(found), key=self.peak_bytes)
+        return found
+
+    def _taken_back(self, widths: Widths) -> list[Widths]:
+        """The plan with each of its groups, in turn, at the width that it had."""
+        return [
+            (*widths[:group], before, *widths[group + 1 :])
+            for group, (width, before) in enumerate(zip(widths, self.original, strict=True))
+            if width != before
+        ]
 
     def after_measuring(self, seconds: Mapping[LayerSpec, float]) -> "Task":
         """The task with the times of layers that were measured in this network."""
@@ -77,8 +90,12 @@ class Task:
         return int(self.max_growth * self.places.weights(self.original))
 
     def fits(self, widths: Widths) -> bool:
-        """Whether weights and predicted peak memory grow within the bound."""
-        return self.is_light(widths) and self.peak_bytes(widths) <= self.max_growth * self.peak_bytes(self.original)
+        """Whether weights and predicted peak memory grow within their bounds."""
+        return self.is_light(widths) and self.is_small(widths)
+
+    def is_small(self, widths: Widths) -> bool:
+        """Whether the predicted peak memory grows within its bound."""
+        return self.peak_bytes(widths) <= self.max_memory_growth * self.peak_bytes(self.original)
 
     def is_light(self, widths: Widths) -> bool:
         """Whether weights grow within the bound."""
