@@ -9,8 +9,8 @@ from edgewright.profiling.sampling import Draw, Random, log_uniform, pick, side,
 
 _LINES: Mapping[Shape, float] = MappingProxyType({(1,): 0.3, (3,): 0.35, (5,): 0.15, (7,): 0.1, (9,): 0.1})
 _ACTIVATIONS: Mapping[tuple[str, ...], float] = MappingProxyType(
-    {(): 0.4, ("relu",): 0.45, ("clip",): 0.03, ("sigmoid",): 0.02, ("leaky_relu",): 0.02, ("add", "relu"): 0.05,
-     ("add",): 0.03}
+    {(): 0.38, ("relu",): 0.4, ("clip",): 0.03, ("hard_swish",): 0.05, ("sigmoid",): 0.02, ("hard_sigmoid",): 0.01,
+     ("tanh",): 0.01, ("leaky_relu",): 0.02, ("add", "relu"): 0.05, ("add",): 0.03}
 )  # fmt: skip
 
 
@@ -51,12 +51,14 @@ def _stem(random: Random) -> LayerSpec | None:
 
 
 def _long(random: Random) -> LayerSpec | None:
-    """A window along one of two axes."""
-    long, short = pick(random, {3: 0.6, 5: 0.1, 7: 0.3}), 1
-    kernel = (long, short) if random.random() < 0.5 else (short, long)
-    pads = tuple((k // 2, k // 2) for k in kernel) if random.random() < 0.85 else ((0, 0), (0, 0))
-    seen = Window(kernel, (1, 1), (1, 1), pads)
-    return _planar_layer(random, seen, width(random, 8, 512), width(random, 8, 512), _map(random, long))
+    """A window that is longer on one of two axes, and sees far now and then."""
+    long, short = pick(random, {3: 0.5, 5: 0.2, 7: 0.3}), pick(random, {1: 0.7, 3: 0.3})
+    kernel, far = ((long, short), 0) if random.random() < 0.5 else ((short, long), 1)
+    stretch = 1 if random.random() < 0.75 else round(log_uniform(random, 2, 96 / (long - 1)))
+    dilation = (stretch, 1) if far == 0 else (1, stretch)
+    pads = tuple(((k - 1) * d // 2,) * 2 for k, d in zip(kernel, dilation, strict=True))
+    seen = Window(kernel, (1, 1), dilation, pads if random.random() < 0.85 else ((0, 0), (0, 0)))
+    return _planar_layer(random, seen, width(random, 4, 512), width(random, 4, 512), _map(random, max(seen.extent)))
 
 
 def _one_axis(random: Random) -> LayerSpec | None:
@@ -75,7 +77,7 @@ def _grouped(random: Random) -> LayerSpec | None:
 
 
 _PARTS: Mapping[Draw, float] = MappingProxyType(
-    {_pointwise: 0.4, _spatial: 0.39, _stem: 0.07, _long: 0.03, _one_axis: 0.05, _grouped: 0.06}
+    {_pointwise: 0.39, _spatial: 0.38, _stem: 0.07, _long: 0.05, _one_axis: 0.05, _grouped: 0.06}
 )
 
 
@@ -85,7 +87,7 @@ def _square(kernel: int, stride: int, pad: int, dilation: int = 1) -> Window:
 
 def _made(random: Random, most: int) -> int:
     """Output channels: few at the end of a network now and then."""
-    return width(random, 1, 8) if random.random() < 0.04 else width(random, 8, most)
+    return width(random, 1, 16) if random.random() < 0.08 else width(random, 8, most)
 
 
 def _planar_layer(

@@ -22,8 +22,6 @@ CAPACITIES = tuple(float(2**power) for power in range(16, 26, 2))
 """Bytes of weights, from 64 KiB to 32 MiB, that caches are tried to hold."""
 MOST = tuple(float(2**power) for power in range(16, 25, 2))
 """Bytes of a layer's weights, from 64 KiB to 16 MiB, that it is tried to wait for."""
-DENSE_MOST = tuple(float(2**power) for power in range(20, 27, 2))
-"""The same for dense layers, from 1 MiB to 64 MiB."""
 DENSE = frozenset({"fully_connected", "matmul"})
 FEWEST = 60
 """So many layers must have been measured both ways to say anything."""
@@ -34,9 +32,8 @@ class Context:
     """Seconds that a layer takes longer in a network: for each byte of cold weights, each byte moved, each layer.
 
     Weights are cold to the share that all weights of the network go beyond `capacity_bytes`, wholly at twice that.
-    Dense layers use each of theirs once and wait for all of them, but for no more than `dense_most_bytes`, as what goes
-    beyond is cold alone as well; others use theirs again and again, so that no more than the first `most_bytes` are
-    waited for.
+    Layers use theirs again and again, so that no more than the first `most_bytes` are waited for (`weight_s`); dense
+    ones use each once, and wait for all of them besides (`dense_weight_s`).
     """
 
     weight_s: float = 0.0
@@ -45,7 +42,6 @@ class Context:
     layer_s: float = 0.0
     capacity_bytes: float = 0.0
     most_bytes: float = 0.0
-    dense_most_bytes: float = 0.0
 
     def added(self, layers: Sequence[LayerSpec], weights_bytes: float | None = None) -> Seconds:
         """Seconds to add to each layer of a network of these layers, or of one whose weights have so many bytes."""
@@ -73,12 +69,12 @@ def fit_context(profile: Profile) -> Context:
     if sum(len(layers) for layers, _, _ in pairs) < FEWEST:
         return Context()
     best: tuple[float, Context] | None = None
-    for capacity, most, dense_most in product(CAPACITIES, MOST, DENSE_MOST):
-        sizes = Context(capacity_bytes=capacity, most_bytes=most, dense_most_bytes=dense_most)
+    for capacity, most in product(CAPACITIES, MOST):
+        sizes = Context(capacity_bytes=capacity, most_bytes=most)
         rates, loss = _fit(pairs, sizes)
         if best is None or loss < best[0]:
             weight_s, dense_weight_s, moved_s, layer_s = map(float, rates)
-            best = loss, Context(weight_s, dense_weight_s, moved_s, layer_s, capacity, most, dense_most)
+            best = loss, Context(weight_s, dense_weight_s, moved_s, layer_s, capacity, most)
     assert best is not None
     return best[1]
 
@@ -117,7 +113,4 @@ def _columns(layers: Sequence[LayerSpec], sizes: Context, weights_bytes: float |
     moved = np.array([float(layer_bytes(layer)) for layer in layers]) - weights
     cold = weights * cold_share(weights.sum() if weights_bytes is None else weights_bytes, sizes.capacity_bytes)
     dense = np.array([layer.kind in DENSE for layer in layers])
-    others = np.where(dense, 0, np.minimum(cold, sizes.most_bytes))
-    return np.stack(
-        [others, np.where(dense, np.minimum(cold, sizes.dense_most_bytes), 0), moved, np.ones(len(layers))], axis=1
-    )
+    return np.stack([np.minimum(cold, sizes.most_bytes), np.where(dense, cold, 0), moved, np.ones(len(layers))], axis=1)
