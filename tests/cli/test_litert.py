@@ -1,0 +1,64 @@
+"""TFLite files on the command line, on LiteRT itself."""
+
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Run, write_network
+
+from edgewright.graph.types import LayerSpec, Window
+from edgewright.runtimes.litert.build import build
+
+SAME = Window((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)))
+LAYERS = [
+    LayerSpec("conv", ((1, 3, 16, 16),), ((1, 9, 16, 16),), SAME, fused=("relu",)),
+    LayerSpec("depthwise_conv", ((1, 9, 16, 16),), ((1, 9, 16, 16),), SAME, 9),
+    LayerSpec("conv", ((1, 9, 16, 16),), ((1, 16, 16, 16),), SAME),
+]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(build(LAYERS))
+    return path
+
+
+def test_profile_then_explain(run: Run, model: Path) -> None:
+    assert run("profile", "--for", model, "--budget", "1s", "--json").json["name"] == "local-litert"
+    found = run("explain", model, "--json").json
+    assert found["runtime"] == "litert"
+    assert [layer["kind"] for layer in found["layers"]] == ["conv", "depthwise_conv", "conv"]
+    assert all(layer["measured_s"] is None for layer in found["layers"])
+    assert found["measured_s"] > 0
+    assert any("predicted" in note for note in found["notes"])
+    told = run("explain", model)
+    assert "tells no times of layers" in told.out
+    assert "miss" not in told.out
+
+
+def test_a_device_of_the_other_runtime_is_refused(run: Run, model: Path, network: Path) -> None:
+    assert run("profile", "--for", network, "--budget", "1s").status == 0
+    told = run("explain", model)
+    assert told.status == 1
+    assert f"profile --for {model}" in told.err
+
+
+def test_bench_chooses_the_runtime(run: Run, model: Path) -> None:
+    found = run("bench", model, "--budget", "50ms", "--json").json
+    assert found["runtime"] == "litert"
+    assert found["results"][0]["finite"]
+
+
+def test_models_of_two_formats_are_refused(run: Run, model: Path, tmp_path: Path) -> None:
+    told = run("bench", model, write_network(tmp_path / "other.onnx"))
+    assert told.status == 1
+    assert "different runtimes" in told.err
+
+
+def test_memory_is_that_of_arena_and_workspace(run: Run, model: Path) -> None:
+    found = run("memory", model, "--json").json
+    inner, ends = 2 * 9 * 16 * 16 * 4, (3 + 16) * 16 * 16 * 4
+    assert found["runtime"] == "litert"
+    assert found["peak_bytes"] == inner + ends + 96
+    assert run("memory", model).status == 0
+    assert run("memory", model, "--settings", "lean").status == 1
