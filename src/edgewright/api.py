@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgewright.timing import ExecutionTimeModel, HeldOut
     from edgewright.widths.gains import GroupGain
 
-GENERAL_BUDGET_S, NETWORK_BUDGET_S = 480.0, 60.0
+GENERAL_BUDGET_S, NETWORK_BUDGET_S = 420.0, 60.0
 
 File = str | PathLike[str]
 Shapes = Mapping[str, "Shape"]
