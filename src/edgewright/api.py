@@ -87,7 +87,7 @@ def profile(
     from edgewright.timing import fit as learn
 
     runtime = runtime or _runtime_of([Path(model) for model in models])
-    name = name or usual_name(runtime)
+    name = usual_name(runtime) if name is None else name
     store = open_store()
     path = store.profile_path(name)
     shapes = _checked([Path(model) for model in models], input_shapes)
