@@ -5,7 +5,8 @@
 Compared are the untiled network in the default settings and in those of an arena, MAFAT's fixed configuration 5x5/8/2x2
 with recomputed borders, and what `tile --memory` finds. The limit is on what loading the model and running it takes:
 weights, session and activations. Needs root, for the control group and the swap file; says so where it can't be had.
-A run that takes longer than 120 s is stopped, and tighter limits are not tried any more.
+A run that takes longer than 120 s is stopped, and tighter limits are not tried any more. The kernel's out-of-memory
+killer ends some processes though swap space is free; each is tried three times, and how often it was killed is told.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -30,8 +31,10 @@ from edgewright.graph.types import Graph
 from edgewright.tiling.lower import lower
 from edgewright.tiling.plan import FusedGroup, TilingPlan
 
+KILLED = "out of memory"
 LONGEST_S = 120.0
 RUNS = 6
+ATTEMPTS = 3
 WARM_RUNS = 2
 """Runs that are not counted: the default settings need two to come to rest."""
 
@@ -48,13 +51,15 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds of a run in the middle, or why there are none."""
+    """Seconds of a run in the middle, or why there are none, and how many processes were killed before."""
 
     median_s: float | None
-    told: str
+    told: str = ""
+    killed: int = 0
 
     def __str__(self) -> str:
-        return self.told if self.median_s is None else f"{self.median_s:.3f} s"
+        told = self.told if self.median_s is None else f"{self.median_s:.3f} s"
+        return f"{told} (killed {self.killed} times)" if self.killed and self.median_s is not None else told
 
 
 def main() -> None:
@@ -112,11 +117,20 @@ def measured(group: MemoryGroup, found: Sequence[Case], limits: Sequence[int]) -
     for limit in sorted(limits, reverse=True):
         table[limit] = []
         for case in found:
-            outcome = Outcome(None, "not tried") if case in slow else run(group, case, limit)
+            outcome = Outcome(None, "not tried") if case in slow else tried(group, case, limit)
             if outcome.told.startswith("over"):
                 slow.add(case)
             table[limit].append(outcome)
     return table
+
+
+def tried(group: MemoryGroup, case: Case, limit: int) -> Outcome:
+    """The time of one case at one limit; where it was killed it is run again."""
+    for killed in range(ATTEMPTS):
+        outcome = run(group, case, limit)
+        if outcome.told != KILLED:
+            return replace(outcome, killed=killed)
+    return Outcome(None, KILLED, ATTEMPTS)
 
 
 def run(group: MemoryGroup, case: Case, limit: int) -> Outcome:
@@ -143,8 +157,8 @@ def run(group: MemoryGroup, case: Case, limit: int) -> Outcome:
         group.limit(None)
     samples = [float(line) for line in lines[1 + WARM_RUNS :]]
     if len(samples) < RUNS - WARM_RUNS:
-        return Outcome(None, "out of memory" if child.returncode == -9 else f"failed ({child.returncode})")
-    return Outcome(median(samples), "")
+        return Outcome(None, KILLED if child.returncode == -9 else f"failed ({child.returncode})")
+    return Outcome(median(samples))
 
 
 def next_line(child: "subprocess.Popen[bytes]", timeout_s: float) -> str | None:

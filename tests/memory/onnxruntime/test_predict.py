@@ -6,7 +6,10 @@ import pytest
 
 from edgewright.graph.types import Graph, Op, Tensor, Window
 from edgewright.memory.onnxruntime import predict_peak
+from edgewright.memory.onnxruntime.arena import PAGE, Arena
+from edgewright.memory.onnxruntime.planner import Event, events, is_of_loading
 from edgewright.memory.onnxruntime.predict import executed
+from edgewright.memory.onnxruntime.replay import mapped_peak
 
 SIZE = 1 << 20
 """Bytes of one feature map of the networks here."""
@@ -192,3 +195,42 @@ def test_a_slice_with_computed_bounds_hides_its_shape_from_the_planner() -> None
     assert held(plain) == 2
     assert predict_peak(waiting, "default", block=1).timeline_bytes[-2][1] == 3 * SIZE
     assert predict_peak(plain, "default", block=1).timeline_bytes[-2][1] == 2 * SIZE
+
+
+def test_reorders_and_folded_sums_are_told() -> None:
+    """What the runtime adds to the file's ops, and what it takes into others, costs time and none."""
+    graph = network(conv("x", "a"), conv("a", "b"), op("binary", "a b", "y", "add"))
+    found = predict_peak(graph, block=16)
+    assert [(layer.kind, layer.variant, layer.output) for layer in found.reorders] == [
+        ("reorder", "to_blocked", SHAPE),
+        ("reorder", "from_blocked", SHAPE),
+    ]
+    assert found.folded == {"y"}
+    plain = predict_peak(graph, block=1)
+    assert plain.reorders == ()
+
+
+def test_small_blocks_share_a_heap_that_keeps_what_it_had() -> None:
+    """In the lean settings large blocks are given back at once; small ones leave their pages behind."""
+    blocks = [Event(0, "a", 8192, "tensor"), Event(0, "b", 1 << 20, "tensor"), Event(1, "b", 0, "tensor")]
+    large = mapped_peak(blocks[1:])
+    assert large == (1 << 20) + PAGE
+    after = [Event(1, "a", 0, "tensor"), Event(2, "b", 1 << 20, "tensor"), Event(2, "b", 0, "tensor")]
+    assert mapped_peak([*blocks, *after]) == mapped_peak(blocks) > large + 8192
+
+
+def test_weights_that_two_kernels_reorder_are_kept_once() -> None:
+    """ONNX Runtime sees that the second copy is like the first, and gives it back."""
+    graph = network(conv("x", "a"), conv("a", "b"), conv("b", "y"))
+    ups = tuple(replace(one, kind="transposed_conv") for one in graph.ops)
+    other = replace(ups[2], inputs=("b", "v"))
+    tensors = graph.tensors | {"v": replace(graph.tensors["w"], name="v")}
+    made = executed(replace(graph, ops=(*ups[:2], other), tensors=tensors), 1)
+    assert [one.kind for one in events(made, made.order(), False) if is_of_loading(one)] == ["kept", "shared", "kept"]
+
+
+def test_what_is_given_back_while_loading_is_free_for_the_runs() -> None:
+    arena = Arena(1 << 20)
+    arena.load([(65536, True), (65536, False)])
+    start = arena.allocate("x", 65536)
+    assert (arena.written_bytes, start) == (0, arena.used["kept 0"][0] + 65536)

@@ -42,10 +42,12 @@ class Arena:
         """Bytes that were written for the first time since loading."""
         return self.touched_bytes - self.loaded[0]
 
-    def keep(self, sizes_bytes: Iterable[int]) -> None:
-        """Allocates what stays from loading on."""
-        for number, size in enumerate(sizes_bytes):
+    def load(self, sizes_bytes: Iterable[tuple[int, bool]]) -> None:
+        """Allocates what is needed while a network is loaded, each with whether it stays."""
+        for number, (size, stays) in enumerate(sizes_bytes):
             self.allocate(f"kept {number}", size)
+            if not stays:
+                self.release(f"kept {number}")
         self.kept = frozenset(self.used)
         self.loaded = (self.touched_bytes, self.table_bytes)
 

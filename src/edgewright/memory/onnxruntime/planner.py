@@ -18,22 +18,29 @@ _ALIGNMENT = 64
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An allocation, or a release where `size_bytes` is 0, at a step of the execution order."""
+    """An allocation, or a release where `size_bytes` is 0, at a step of the execution order.
+
+    `kept` and `shared` belong to loading: weights in another order that stay, and a second copy of such weights, which
+    is given back once the runtime has seen that it has them.
+    """
 
     step: int
     name: str
     size_bytes: int
-    kind: Literal["tensor", "output", "scratch", "kept"]
+    kind: Literal["tensor", "output", "scratch", "kept", "shared"]
 
 
 def events(network: Network, order: list[Node], reuse: bool, threads: int = 1) -> Iterator[Event]:
-    """What kernels keep from loading on (`kept`), then what one run allocates and releases.
+    """What kernels allocate while the network is loaded, then what one run allocates and releases.
 
     Outputs of the network are released after the run, by the caller.
     """
+    seen: set[str] = set()
     for node in sorted(order, key=lambda one: one.index):
         if size := kept_bytes(network, node):
-            yield Event(0, f"kept {node.index}", _padded(size), "kept")
+            weights = node.op.inputs[1]
+            yield Event(0, f"kept {node.index}", _padded(size), "shared" if weights in seen else "kept")
+            seen.add(weights)
     plan = _Plan(network, order, reuse)
     for step, node in enumerate(order):
         for name in node.outputs:
@@ -52,6 +59,11 @@ def events(network: Network, order: list[Node], reuse: bool, threads: int = 1) -
 def padded_bytes(tensor: Tensor) -> int:
     """The size of a tensor's allocation; an empty tensor counts as one item, as a size of 0 says release."""
     return _padded(max(tensor.size_bytes, 1))
+
+
+def is_of_loading(event: Event) -> bool:
+    """Whether it happens once, before all runs."""
+    return event.kind in {"kept", "shared"}
 
 
 class _Plan:

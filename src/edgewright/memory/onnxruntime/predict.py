@@ -17,7 +17,7 @@ from edgewright.memory.onnxruntime.fusions import (
     merge_slices,
 )
 from edgewright.memory.onnxruntime.network import Network
-from edgewright.memory.onnxruntime.planner import Event, events
+from edgewright.memory.onnxruntime.planner import Event, events, is_of_loading
 from edgewright.memory.onnxruntime.quantized import fold_quantization, to_channels_last
 from edgewright.memory.onnxruntime.replay import arena_peak, live_bytes, mapped_peak, pattern_peak, region_peak
 
@@ -25,9 +25,11 @@ Settings = Literal["default", "lean", "arena"]
 """`default`: arena, memory reuse and memory pattern on. `lean`: all three off, and every tensor given back to the
 system at once. `arena`: only the arena on, with a first region of a chosen size."""
 
-_RUN_BYTES = {"default": 16 * 1024, "lean": 96 * 1024, "arena": 16 * 1024}
-_NODE_BYTES = 128
-"""What a run, and each node of it, touches of the heap beside tensors; more where small tensors lie there too."""
+_RUN_BYTES = {"default": 16 * 1024, "lean": 64 * 1024, "arena": 16 * 1024}
+_MOST_FITTED = 4
+"""Orders that a first region is fitted to; the others only say how much it may become."""
+_NODE_BYTES = {"default": 128, "lean": 48, "arena": 32}
+"""What a run, and each node of it, touches of the heap beside tensors."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ def predict_peak(
     *,
     block: int = 16,
     threads: int = 1,
-    orders: int = 4,
+    orders: int = 12,
     arena_bytes: int | None = None,
     open_inputs: Collection[str] = (),
 ) -> PeakPrediction:
@@ -87,10 +89,10 @@ def predict_peak(
     trials = _trials(network, settings, threads, orders)
     region = 0
     if settings == "arena":
-        region = best_region([trial.events for trial in trials]) if arena_bytes is None else arena_bytes
+        region = best_region([trial.events for trial in trials[:_MOST_FITTED]]) if arena_bytes is None else arena_bytes
     is_open = bool(network.open_shapes)
     taken, trial = max(((_resident(one, settings, region, is_open), one) for one in trials), key=lambda pair: pair[0])
-    resident = taken + _RUN_BYTES[settings] + _NODE_BYTES * len(trial.names)
+    resident = taken + _RUN_BYTES[settings] + _NODE_BYTES[settings] * len(trial.names)
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
     timeline = _timeline(trial)
     live = max(timeline, default=0)
@@ -200,7 +202,7 @@ def _held(trial: _Trial, peak: int) -> list[Event]:
     held: dict[str, Event] = {}
     for event, total in live_bytes(trial.events):
         held.pop(event.name, None)
-        if event.size_bytes and event.kind != "kept":
+        if event.size_bytes and not is_of_loading(event):
             held[event.name] = event
         if total == peak:
             break
