@@ -2,9 +2,9 @@
 
 A structure is written as the types of its fields, in order: `p` a pointer or size_t, `d` a double, `i` four bytes, `h`
 two, `c` one. Its size follows by the rules of C: every field on a multiple of its own size, the whole on that of its
-largest. The fields are those of tflite-micro's public headers where these agree with the sizes that the wheel of October 2026
-allocates. Where they do not, or were not looked up, fields were chosen to give the size on the host; whether such a
-field is a pointer, and so smaller on a microcontroller, is then a guess (the options of FULLY_CONNECTED have two).
+largest. The fields are those of tflite-micro's public headers where these agree with the sizes that the wheel of
+October 2026 allocates. Where they do not, or were not looked up, fields were chosen to give the size on the host;
+whether a field is a pointer, and so smaller on a microcontroller, is then a guess (FULLY_CONNECTED has two).
 """
 
 from dataclasses import dataclass
