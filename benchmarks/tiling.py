@@ -1,11 +1,11 @@
 """Tiling on the benchmark networks: budgets kept, peaks predicted and measured, memory at little more time.
 
     python -m benchmarks.tiling [--parts yolo,peaks,slowdown] [--networks NAMES] [--settings lean,arena]
-                                [--models FOLDER]
+                                [--models FOLDER] [--device NAME]
 
 `yolo`: YOLOv2's first 16 layers at 12 MB and 10 MB, with times and outputs by `bench`. `peaks`: predicted against
 measured peaks at up to five budgets a network. `slowdown`: the least memory at 1.1 times the predicted time. With
---models the ONNX files of that folder are added to the networks.
+--models the ONNX files of that folder are added to the networks; with --device times are those learned on it.
 """
 
 import argparse
@@ -35,9 +35,10 @@ def main() -> None:
     parser.add_argument("--networks", default=",".join(NETWORKS))
     parser.add_argument("--settings", default="lean,arena")
     parser.add_argument("--models", type=Path)
+    parser.add_argument("--device")
     options = parser.parse_args()
     settings = options.settings.split(",")
-    parts: Mapping[str, Callable[[dict[str, Path], Path, list[str]], None]] = {
+    parts: Mapping[str, Callable[[dict[str, Path], Path, list[str], str | None], None]] = {
         "yolo": yolo,
         "peaks": peaks,
         "slowdown": slowdown,
@@ -48,7 +49,7 @@ def main() -> None:
         if options.models:
             networks |= {path.stem: path for path in sorted(options.models.rglob("*.onnx"))}
         for part in options.parts.split(","):
-            parts[part](networks, folder, settings)
+            parts[part](networks, folder, settings, options.device)
 
 
 def written(name: str, folder: Path) -> Path:
@@ -56,7 +57,7 @@ def written(name: str, folder: Path) -> Path:
     return folder / f"{name}.onnx"
 
 
-def yolo(_: Mapping[str, Path], folder: Path, settings: Sequence[str]) -> None:
+def yolo(_: Mapping[str, Path], folder: Path, settings: Sequence[str], device: str | None) -> None:
     """Two budgets, proved by `bench`, and one below the floor."""
     model, out = written("yolov2_16", folder), folder / "tiled.onnx"
     table = new_table(
@@ -64,7 +65,7 @@ def yolo(_: Mapping[str, Path], folder: Path, settings: Sequence[str]) -> None:
     )
     for budget in ("12MB", "10MB"):
         for way in settings:
-            found = attempt(model, out, memory=budget, settings=way)
+            found = attempt(model, out, memory=budget, settings=way, device=device)
             if isinstance(found, str):
                 table.add_row(budget, way, found)
                 continue
@@ -83,13 +84,13 @@ def yolo(_: Mapping[str, Path], folder: Path, settings: Sequence[str]) -> None:
     print(attempt(model, out, memory="1MB", settings=settings[0]))
 
 
-def peaks(networks: Mapping[str, Path], folder: Path, settings: Sequence[str]) -> None:
+def peaks(networks: Mapping[str, Path], folder: Path, settings: Sequence[str], device: str | None) -> None:
     """Predicted against measured peaks, the untiled network first."""
     errors: list[float] = []
     for way in [*settings, "default"]:
         table = new_table("network", "budget", "predicted", "measured", "predicted too much by")
         for name, model in networks.items():
-            for label, file, predicted, arena_bytes in predictions(model, folder, way):
+            for label, file, predicted, arena_bytes in predictions(model, folder, way, device):
                 measured = measured_peak(file, way, arena_bytes)
                 if measured is None:
                     print("peaks can't be measured here: /proc/self/clear_refs and smaps_rollup are needed")
@@ -103,26 +104,28 @@ def peaks(networks: Mapping[str, Path], folder: Path, settings: Sequence[str]) -
     print(f"{within} of {len(errors)} between 2 % under and 5 % over; {min(errors):+.1%} to {max(errors):+.1%}")
 
 
-def predictions(model: Path, folder: Path, settings: str) -> Iterator[tuple[str, Path, int, int]]:
+def predictions(model: Path, folder: Path, settings: str, device: str | None) -> Iterator[tuple[str, Path, int, int]]:
     """What was asked for, the file, its predicted peak, and the arena's first region, for each budget that is met."""
     untiled = ew.memory(model, settings=settings)  # type: ignore[arg-type]
     yield "untiled", model, untiled.peak_bytes, untiled.arena_bytes
     for share in SHARES:
         out = folder / "tiled.onnx"
-        found = attempt(model, out, memory=int(share * untiled.peak_bytes), settings=settings, check=False)
+        found = attempt(
+            model, out, memory=int(share * untiled.peak_bytes), settings=settings, device=device, check=False
+        )
         if isinstance(found, str):
             print(found)
             return
         yield format_bytes(share * untiled.peak_bytes), out, found.peak_after_bytes, found.arena_bytes
 
 
-def slowdown(networks: Mapping[str, Path], folder: Path, settings: Sequence[str]) -> None:
+def slowdown(networks: Mapping[str, Path], folder: Path, settings: Sequence[str], device: str | None) -> None:
     """The least memory at 1.1 times the predicted time, as measured."""
     for way in settings:
         table = new_table("network", "untiled", "tiled", "ratio", "predicted time", "measured time", "operations")
         ratios = []
         for name, model in networks.items():
-            found = attempt(model, folder / "tiled.onnx", slowdown=SLOWDOWN, settings=way)
+            found = attempt(model, folder / "tiled.onnx", slowdown=SLOWDOWN, settings=way, device=device)
             if isinstance(found, str):
                 print(found)
                 continue

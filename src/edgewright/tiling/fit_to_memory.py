@@ -16,6 +16,9 @@ from edgewright.tiling.search import Pricing, frontier, least_memory, search
 from edgewright.timing import ExecutionTimeModel
 from edgewright.units import format_bytes, parse_bytes
 
+_COPIES = 2.0
+"""What is cut out of blocks of channels leaves them before and enters them behind, each at half the price of a copy."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -53,11 +56,11 @@ class Target:
 
     def pricing(self, graph: Graph) -> Pricing:
         """What the search goes by for a network."""
-        usual = Rates()
+        usual = Rates(copies=_COPIES if self.block > 1 else 1.0)
         if self.learned is None:
             return Pricing(usual, self._price)
         factor = self.seconds(graph) / max(usual.price(graph)[1], 1e-12)
-        rates = Rates(usual.macs_per_s / factor, usual.bytes_per_s / factor, usual.op_s * factor)
+        rates = Rates(usual.macs_per_s / factor, usual.bytes_per_s / factor, usual.op_s * factor, usual.copies)
         return Pricing(rates, self._price, self._times(graph, rates))
 
     def _times(self, graph: Graph, rates: Rates) -> Mapping[str, OpTime]:

@@ -23,23 +23,28 @@ class OpTime:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Speeds of a device of no particular kind; only their proportions matter to the choice of a plan."""
+    """Speeds of a device of no particular kind; only their proportions matter to the choice of a plan.
+
+    `copies` is how often data is copied where it is cut or joined: more than once where the runtime has to bring it
+    into another layout for that and back.
+    """
 
     macs_per_s: float = 40e9
     bytes_per_s: float = 10e9
     op_s: float = 3e-6
+    copies: float = 1.0
 
     def times(self, graph: Graph) -> dict[str, OpTime]:
         """The time of every op that costs any; what runtimes fold into another op costs nothing."""
         return {part.op.name: self._time(part.op, graph) for part in folded(graph)}
 
     def copy_s(self, size_bytes: float) -> float:
-        """Seconds to read and write so many bytes."""
-        return 2.0 * size_bytes / self.bytes_per_s
+        """Seconds to cut or join so many bytes, which are read and written."""
+        return 2.0 * self.copies * size_bytes / self.bytes_per_s
 
     def reorder_s(self, layer: LayerSpec) -> float:
         """Seconds of a layer that moves 32-bit data into another layout, one side of which is in the caches."""
-        return self.op_s + self.copy_s(2.0 * prod(layer.output))
+        return self.op_s + 4.0 * prod(layer.output) / self.bytes_per_s
 
     def price(self, graph: Graph) -> tuple[int, float]:
         """The peak of lifetimes and the seconds of all ops of a network."""

@@ -21,6 +21,8 @@ Price = Callable[[Graph], tuple[int, float]]
 
 _MOST_POINTS = 24
 _NEIGHBOURS = 2
+_FURTHER = (4, 7, 11, 16)
+"""Estimates are in order, prices not quite: some plans further on are looked at as well."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,10 @@ class _Candidates:
             low, high = (low, middle) if accepts(self.plan(middle)) else (middle + 1, high)
         return low
 
-    def around(self, index: int) -> range:
-        return range(max(index - _NEIGHBOURS, 0), min(index + _NEIGHBOURS + 1, len(self.found)))
+    def around(self, index: int) -> list[int]:
+        """The plans next to one, and a few smaller ones further on."""
+        near = range(max(index - _NEIGHBOURS, 0), index + _NEIGHBOURS + 1)
+        return [one for one in (*near, *(index + far for far in _FURTHER)) if one < len(self.found)]
 
     def spread(self, count: int) -> list[int]:
         """So many plans, evenly spread, the first and the last among them."""

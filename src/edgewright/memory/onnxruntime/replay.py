@@ -33,8 +33,8 @@ def mapped_bytes(size_bytes: int) -> int:
 def mapped_peak(events: Sequence[Event]) -> int:
     """The peak of the lean settings: blocks that are mapped by themselves, and the heap of all smaller ones.
 
-    The heap keeps what it once had. It was seen to take two to three times as much as a best fit would, as the runtime's
-    own small blocks lie in between.
+    The heap keeps what it once had. It was seen to take two to three times as much as a best fit would, as small blocks
+    of the runtime's own lie in between.
     """
     mapped: list[Event] = []
     small: list[Event] = []
