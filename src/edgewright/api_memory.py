@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgewright.api import File, OnProgress, Shapes, drawn
-from edgewright.errors import EdgewrightError, MeasurementError, ModelError, StoreError
+from edgewright.errors import EdgewrightError, MeasurementError, ModelError, StoreError, UnsupportedModelError
 
 if TYPE_CHECKING:
+    from edgewright.formats import Format
     from edgewright.graph.types import Graph
     from edgewright.memory.onnxruntime import Settings
     from edgewright.report.memory_view import MemoryView
@@ -76,7 +77,7 @@ def tile(
 
     asked = asked_for(memory, slowdown)
     path, target_path = Path(model), Path(out)
-    form = open_format(path)
+    form = _ordered_by_data(path, open_format(path))
     check_output(path, target_path)
     graph = form.read(path, input_shapes)
     name, target = _target(settings or "arena", device)
@@ -112,11 +113,20 @@ def frontier(
     from edgewright.tiling.rates import network_macs
 
     path = Path(model)
-    graph = open_format(path).read(path, input_shapes)
+    graph = _ordered_by_data(path, open_format(path)).read(path, input_shapes)
     name, target = _target(settings, device)
     on_progress("searching", 0.1)
     request = Request(str(path), "", settings, name)
     return frontier_view(request, graph, frontier_of(graph, target), network_macs(graph))
+
+
+def _ordered_by_data(path: Path, form: "Format") -> "Format":
+    """The format, where plans for ONNX Runtime serve its files. Raises UnsupportedModelError."""
+    if form.keeps_order:
+        raise UnsupportedModelError(
+            f"{path}: plans are made for ONNX Runtime and for TensorFlow Lite Micro (--runtime tflm), not yet for LiteRT"
+        )
+    return form
 
 
 def draw_frontier(found: "FrontierView", path: File) -> None:

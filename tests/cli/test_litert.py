@@ -62,3 +62,11 @@ def test_memory_is_that_of_arena_and_workspace(run: Run, model: Path) -> None:
     assert found["peak_bytes"] == inner + ends + 96
     assert run("memory", model).status == 0
     assert run("memory", model, "--settings", "lean").status == 1
+
+
+@pytest.mark.parametrize("arguments", [("-o", "out.tflite", "--memory", "90KB"), ("--frontier",)])
+def test_plans_are_not_made_for_litert(run: Run, model: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    outcome = run("tile", model, *(tmp_path / word if word.endswith(".tflite") else word for word in arguments))
+    assert outcome.status == 1
+    assert "--runtime tflm" in outcome.err
+    assert not (tmp_path / "out.tflite").exists()
