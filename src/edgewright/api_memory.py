@@ -124,7 +124,7 @@ def _ordered_by_data(path: Path, form: "Format") -> "Format":
     """The format, where plans for ONNX Runtime serve its files. Raises UnsupportedModelError."""
     if form.keeps_order:
         raise UnsupportedModelError(
-            f"{path}: plans are made for ONNX Runtime and for TensorFlow Lite Micro (--runtime tflm), not yet for LiteRT"
+            f"{path}: plans are made for ONNX Runtime and TensorFlow Lite Micro (--runtime tflm), not yet for LiteRT"
         )
     return form
 
