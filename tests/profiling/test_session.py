@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.fakes import FakeClient, FakeRuntime, fake_seconds
 
-from edgewright.errors import StoreError
+from edgewright.errors import RuntimeRefusedError, StoreError
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement, Profile
 from edgewright.profiling.batch import (
@@ -116,6 +116,20 @@ def test_a_refused_and_a_crashing_layer_cost_only_themselves() -> None:
     client = FakeClient(refuses=lambda layer: layer == layers[3], crashes=lambda layer: layer == layers[7])
     made = measure(place(client), layers, "test/0")
     assert {m.layer for m in made} == set(layers) - {layers[3], layers[7]}
+
+
+def test_a_layer_that_no_model_can_be_built_for_costs_only_itself() -> None:
+    class Unable(FakeRuntime):
+        def build(self, layers: Sequence[LayerSpec]) -> bytes:
+            if layers[0] in refused:
+                raise RuntimeRefusedError("can't be measured alone")
+            return super().build(layers)
+
+    layers = GeneralPlan().batch(1, [])
+    refused = layers[2:4]
+    made = measure(Workplace(FakeClient(), Unable(), Circumstances()), layers, "test/0")
+    assert {m.layer for m in made} == set(layers) - set(refused)
+    assert measure_together(Workplace(FakeClient(), Unable(), Circumstances()), refused, "test/0") == []
 
 
 def test_layers_are_measured_alone_or_together_and_say_so() -> None:

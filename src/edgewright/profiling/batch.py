@@ -93,7 +93,9 @@ def measure(place: Workplace, layers: Sequence[LayerSpec], name: str) -> list[Me
     """
     one_at_a_time = Lock()
     with ThreadPoolExecutor(_PREPARED) as workers:
-        found = workers.map(lambda layer: _measure_model(place, [layer], name, one_at_a_time), dict.fromkeys(layers))
+        found = workers.map(
+            lambda layer: _measure_if_it_runs(place, [layer], name, one_at_a_time), dict.fromkeys(layers)
+        )
         return [measurement for made in found for measurement in made]
 
 
@@ -102,7 +104,17 @@ def measure_together(place: Workplace, layers: Sequence[LayerSpec], name: str) -
 
     One measurement, of all of them, where the runtime does not tell them apart; none where it refuses the model.
     """
-    return _measure_model(place, list(dict.fromkeys(layers)), name, Lock())
+    return _measure_if_it_runs(place, list(dict.fromkeys(layers)), name, Lock())
+
+
+def _measure_if_it_runs(place: Workplace, layers: Sequence[LayerSpec], name: str, turn: Lock) -> list[Measurement]:
+    """Measurements of the layers of one model; none where it can't be built, or the runtime refuses or crashes on it."""
+    try:
+        return _measure_model(place, layers, name, turn)
+    except (RuntimeRefusedError, DeviceError):
+        with turn:
+            place.client.ask("about")
+        return []
 
 
 def _measure_model(place: Workplace, layers: Sequence[LayerSpec], name: str, turn: Lock) -> list[Measurement]:
@@ -111,11 +123,7 @@ def _measure_model(place: Workplace, layers: Sequence[LayerSpec], name: str, tur
         optimized = model.with_name("optimized.onnx")
         with turn:
             started_s = round(time.time(), 3)
-            try:
-                answer = _run_layers(place, model, optimized, {}, end_to_end=False)
-            except (RuntimeRefusedError, DeviceError):
-                place.client.ask("about")
-                return []
+            answer = _run_layers(place, model, optimized, {}, end_to_end=False)
         executed = _executed(place, model, optimized, answer, {})
     found = []
     if not all(layer.samples_s for layer in executed):
