@@ -85,6 +85,13 @@ def test_a_pattern_gives_live_blocks_places_of_their_own(trace: list[tuple[str, 
     assert peak >= most
 
 
+def test_a_pattern_takes_the_smallest_gap_and_the_free_end_is_one() -> None:
+    made = [("a", 256), ("b", 1024), ("c", 256), ("d", 512), ("b", 0), ("d", 0)]
+    offsets, size = packed([*made, ("e", 512), ("f", 512), ("g", 1024)])
+    assert (offsets["e"], offsets["f"]) == (1536, 256)
+    assert (offsets["g"], size) == (2048, 3072)
+
+
 def test_pages_are_counted_once() -> None:
     arena = Arena()
     arena.touch(0, 10)

@@ -90,8 +90,7 @@ def predict_peak(
     region = 0
     if settings == "arena":
         region = best_region([trial.events for trial in trials[:_MOST_FITTED]]) if arena_bytes is None else arena_bytes
-    is_open = bool(network.open_shapes)
-    taken, trial = max(((_resident(one, settings, region, is_open), one) for one in trials), key=lambda pair: pair[0])
+    taken, trial = max(((_resident(one, settings, region), one) for one in trials), key=lambda pair: pair[0])
     resident = taken + _RUN_BYTES[settings] + _NODE_BYTES[settings] * len(trial.names)
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
     timeline = _timeline(trial)
@@ -170,7 +169,7 @@ def _trials(network: Network, settings: Settings, threads: int, orders: int) -> 
     return list(found.values())
 
 
-def _resident(trial: _Trial, settings: Settings, region: int, is_open: bool) -> int:
+def _resident(trial: _Trial, settings: Settings, region: int) -> int:
     if settings == "lean":
         return mapped_peak(trial.events)
     if settings == "arena" and not region:
@@ -178,7 +177,7 @@ def _resident(trial: _Trial, settings: Settings, region: int, is_open: bool) -> 
         return arena.written_bytes + arena.touched_bytes // 32
     if settings == "arena":
         return region_peak(trial.events, region)
-    return pattern_peak(trial.events, is_open).resident_bytes
+    return pattern_peak(trial.events).resident_bytes
 
 
 def _timeline(trial: _Trial) -> list[int]:

@@ -77,18 +77,13 @@ def region_peak(events: Sequence[Event], first_region_bytes: int) -> int:
     return max(arena.resident_bytes for arena in arenas)
 
 
-def pattern_peak(events: Sequence[Event], has_open_shapes: bool = False) -> Arena:
+def pattern_peak(events: Sequence[Event]) -> Arena:
     """The arena of the default settings, after a run that is traced and one that takes all tensors in one buffer.
 
-    The first run left its pages in the arena, and the buffer comes on top where none of its free chunks holds it. Where
-    shapes are known in the run only, the runtime was seen to pack less well, which is not understood: releases are
-    taken one allocation late then, which is nearer to what was measured, and seldom below.
+    The first run left its pages in the arena, and the buffer comes on top where none of its free chunks holds it.
     """
     arena = arena_peak(events, runs=1)
-    traced = [(event.name, event.size_bytes) for event in events if event.kind == "tensor"]
-    offsets, size = packed(traced)
-    if has_open_shapes:
-        offsets, size = max((offsets, size), packed(_released_late(traced)), key=lambda one: one[1])
+    offsets, size = packed([(event.name, event.size_bytes) for event in events if event.kind == "tensor"])
     if not size:
         return arena
     base = arena.allocate("", size, is_written=False)
@@ -111,8 +106,8 @@ def _replay(arena: Arena, event: Event) -> None:
 def packed(traced: Sequence[tuple[str, int]]) -> tuple[dict[str, int], int]:
     """Offsets and size of the buffer that `enable_mem_pattern` makes of a run; a size of 0 is a release.
 
-    `MemPatternPlanner`: each allocation, in order, goes into the smallest gap that fits it among those that live, else
-    behind the last of them; sizes are rounded up to 256.
+    `MemPatternPlanner`: each allocation, in order, goes into the smallest gap that fits it, what is free at the end of
+    the buffer so far among the gaps; where none fits, behind the last one that lives. Sizes are rounded up to 256.
     """
     live: list[tuple[int, int, str]] = []
     offsets: dict[str, int] = {}
@@ -122,31 +117,19 @@ def packed(traced: Sequence[tuple[str, int]]) -> tuple[dict[str, int], int]:
         if size == 0:
             live = [one for one in live if one[2] != name]
             continue
-        offset = _gap_for(live, size)
+        offset = _gap_for(live, size, peak)
         live = sorted([*live, (offset, size, name)])
         offsets[name] = offset
         peak = max(peak, offset + size)
     return offsets, peak
 
 
-def _released_late(traced: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """The same with every release after the allocation that follows it."""
-    found: list[tuple[str, int]] = []
-    late: list[tuple[str, int]] = []
-    for name, size in traced:
-        if size == 0:
-            late.append((name, 0))
-        else:
-            found += [(name, size), *late]
-            late = []
-    return found
-
-
-def _gap_for(live: Sequence[tuple[int, int, str]], size: int) -> int:
-    best, least, current = (live[-1][0] + live[-1][1] if live else 0), None, 0
+def _gap_for(live: Sequence[tuple[int, int, str]], size: int, end: int) -> int:
+    """The start of the smallest gap that fits; the first of equal ones."""
+    gaps: list[tuple[int, int]] = []
+    free = 0
     for start, length, _ in live:
-        gap = start - current
-        if gap >= size and (least is None or gap < least):
-            best, least = current, gap
-        current = start + length
-    return best
+        gaps.append((start - free, free))
+        free = start + length
+    gaps.append((end - free, free))
+    return min((gap for gap in gaps if gap[0] >= size), default=(0, free), key=lambda gap: gap[0])[1]
