@@ -108,7 +108,7 @@ def measure_together(place: Workplace, layers: Sequence[LayerSpec], name: str) -
 
 
 def _measure_if_it_runs(place: Workplace, layers: Sequence[LayerSpec], name: str, turn: Lock) -> list[Measurement]:
-    """Measurements of the layers of one model; none where it can't be built, or the runtime refuses or crashes on it."""
+    """Measurements of the layers of one model; none where it can't be built, or the runtime refuses it or crashes."""
     try:
         return _measure_model(place, layers, name, turn)
     except (RuntimeRefusedError, DeviceError):
