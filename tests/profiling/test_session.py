@@ -129,6 +129,8 @@ def test_a_layer_that_no_model_can_be_built_for_costs_only_itself() -> None:
     refused = layers[2:4]
     made = measure(Workplace(FakeClient(), Unable(), Circumstances()), layers, "test/0")
     assert {m.layer for m in made} == set(layers) - set(refused)
+    together = measure_together(Workplace(FakeClient(), Unable(), Circumstances()), layers, "test/0")
+    assert {m.layer for m in together} == set(layers) - set(refused)
     assert measure_together(Workplace(FakeClient(), Unable(), Circumstances()), refused, "test/0") == []
 
 

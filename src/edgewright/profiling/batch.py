@@ -104,7 +104,16 @@ def measure_together(place: Workplace, layers: Sequence[LayerSpec], name: str) -
 
     One measurement, of all of them, where the runtime does not tell them apart; none where it refuses the model.
     """
-    return _measure_if_it_runs(place, list(dict.fromkeys(layers)), name, Lock())
+    built = [layer for layer in dict.fromkeys(layers) if _can_be_built(place.runtime, layer)]
+    return _measure_if_it_runs(place, built, name, Lock()) if built else []
+
+
+def _can_be_built(runtime: Runtime, layer: LayerSpec) -> bool:
+    try:
+        runtime.build([layer])
+    except RuntimeRefusedError:
+        return False
+    return True
 
 
 def _measure_if_it_runs(place: Workplace, layers: Sequence[LayerSpec], name: str, turn: Lock) -> list[Measurement]:
