@@ -27,6 +27,11 @@ from edgewright.units import format_bytes
 SHARES = (0.8, 0.6, 0.45, 0.3, 0.2)
 """Budgets as shares of the untiled network's predicted peak."""
 SLOWDOWN = 1.1
+SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
+    "pnet": {"input_1": (1, 480, 640, 3)},
+    "model": {"audio": (1, 16000)},
+}
+"""What networks of open shape are run on, by the name of their file."""
 
 
 def main() -> None:
@@ -91,7 +96,7 @@ def peaks(networks: Mapping[str, Path], folder: Path, settings: Sequence[str], d
         table = new_table("network", "budget", "predicted", "measured", "predicted too much by")
         for name, model in networks.items():
             for label, file, predicted, arena_bytes in predictions(model, folder, way, device):
-                measured = measured_peak(file, way, arena_bytes)
+                measured = measured_peak(file, way, arena_bytes, SHAPES.get(model.stem, {}))
                 if measured is None:
                     print("peaks can't be measured here: /proc/self/clear_refs and smaps_rollup are needed")
                     return
@@ -106,7 +111,8 @@ def peaks(networks: Mapping[str, Path], folder: Path, settings: Sequence[str], d
 
 def predictions(model: Path, folder: Path, settings: str, device: str | None) -> Iterator[tuple[str, Path, int, int]]:
     """What was asked for, the file, its predicted peak, and the arena's first region, for each budget that is met."""
-    untiled = ew.memory(model, settings=settings)  # type: ignore[arg-type]
+    shapes = SHAPES.get(model.stem, {})
+    untiled = ew.memory(model, settings=settings, input_shapes=shapes)  # type: ignore[arg-type]
     yield "untiled", model, untiled.peak_bytes, untiled.arena_bytes
     for share in SHARES:
         out = folder / "tiled.onnx"
@@ -147,14 +153,23 @@ def slowdown(networks: Mapping[str, Path], folder: Path, settings: Sequence[str]
 def attempt(model: Path, out: Path, **wish: Any) -> Any:
     """What `tile` found, or why there is nothing to find."""
     try:
-        return ew.tile(model, out, **wish)
+        return ew.tile(model, out, input_shapes=SHAPES.get(model.stem, {}), **wish)
     except ew.EdgewrightError as error:
         return str(error)
 
 
-def measured_peak(model: Path, settings: str, arena_bytes: int) -> int | None:
+def measured_peak(
+    model: Path, settings: str, arena_bytes: int, shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> int | None:
     with start("onnxruntime") as client:
-        found = client.ask("memory", 600.0, model=client.put(model), settings=settings, arena_bytes=arena_bytes)
+        found = client.ask(
+            "memory",
+            600.0,
+            model=client.put(model),
+            settings=settings,
+            arena_bytes=arena_bytes,
+            shapes=dict(shapes or {}),
+        )
     peak: int | None = found["peak_bytes"]
     return peak
 

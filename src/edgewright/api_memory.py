@@ -80,7 +80,7 @@ def tile(
     form = _ordered_by_data(path, open_format(path))
     check_output(path, target_path)
     graph = form.read(path, input_shapes)
-    name, target = _target(settings or "arena", device)
+    name, target = _target(settings or "arena", device, input_shapes)
     on_progress("searching", 0.1)
     found = fit_anyhow(graph, asked, target, str(path)) if settings is None else fit(graph, asked, target, str(path))
     proof = None
@@ -114,7 +114,7 @@ def frontier(
 
     path = Path(model)
     graph = _ordered_by_data(path, open_format(path)).read(path, input_shapes)
-    name, target = _target(settings, device)
+    name, target = _target(settings, device, input_shapes)
     on_progress("searching", 0.1)
     request = Request(str(path), "", settings, name)
     return frontier_view(request, graph, frontier_of(graph, target), network_macs(graph))
@@ -136,7 +136,7 @@ def draw_frontier(found: "FrontierView", path: File) -> None:
     drawn(lambda: draw_file(found, Path(path)), path)
 
 
-def _target(settings: "Settings", device: str | None) -> "tuple[str | None, Target]":
+def _target(settings: "Settings", device: str | None, shapes: Shapes | None) -> "tuple[str | None, Target]":
     """Where a network is to fit: this machine, with the named device's times, else those of the usual device if any."""
     from edgewright.profiling.local import block_channels
     from edgewright.store import open_store
@@ -146,7 +146,8 @@ def _target(settings: "Settings", device: str | None) -> "tuple[str | None, Targ
     name = device if device is None else store.choose(device)
     if device is None and (names := [one for one in store.names() if store.model_path(one).exists()]):
         name = "local" if "local" in names else names[0] if len(names) == 1 else None
-    return name, Target(settings, block_channels(), 1, store.model(name) if name is not None else None)
+    learned = store.model(name) if name is not None else None
+    return name, Target(settings, block_channels(), 1, learned, tuple(shapes or ()))
 
 
 def _note(path: Path, found: "Fitted") -> None:

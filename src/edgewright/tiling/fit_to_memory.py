@@ -25,16 +25,25 @@ class Target:
     """Where a network is to fit: the runtime's memory settings and blocked layout, and the device's times if known.
 
     Without an execution-time model, times come from operations and bytes moved, and only their ratios count.
+    `open_inputs` are as in `predict_peak`.
     """
 
     settings: Settings = "lean"
     block: int = 16
     threads: int = 1
     learned: ExecutionTimeModel | None = None
+    open_inputs: tuple[str, ...] = ()
 
     def peak(self, graph: Graph, arena_bytes: int | None = None) -> PeakPrediction:
         """The predicted peak of a network as its file says it; `arena_bytes` as in `predict_peak`."""
-        return predict_peak(graph, self.settings, block=self.block, threads=self.threads, arena_bytes=arena_bytes)
+        return predict_peak(
+            graph,
+            self.settings,
+            block=self.block,
+            threads=self.threads,
+            arena_bytes=arena_bytes,
+            open_inputs=self.open_inputs,
+        )
 
     def seconds(self, graph: Graph, peak: PeakPrediction | None = None) -> float:
         """The predicted time of a network; `peak` is what was predicted of it already."""
