@@ -194,7 +194,7 @@ _STEPS: Mapping[str, float] = MappingProxyType(
     {"pointwise": 0.42, "depthwise_conv": 0.32, "conv": 0.22, "max_pool": 0.04}
 )
 _SIDES, _CHANNELS, _STRIDED = (24, 32, 48, 56, 64, 96, 112), (3, 8, 16, 24, 32), 0.15
-_NETWORK_WORK = 3e8
+_NETWORK_WORK = 1e8
 
 
 def network(random: Random) -> list[LayerSpec]:
@@ -218,7 +218,7 @@ def _step(random: Random, shape: Shape) -> LayerSpec | None:
     stride = 2 if step == "max_pool" or (kernel > 1 and random.random() < _STRIDED) else 1
     padded = ((kernel // 2, kernel // 2),) * 2
     window = Window((kernel, kernel), (stride, stride), (1, 1), padded)
-    made = channels if step in ("depthwise_conv", "max_pool") else width(random, 8, 256)
+    made = channels if step in ("depthwise_conv", "max_pool") else width(random, 8, 128)
     kind = "conv" if step == "pointwise" else step
     groups = channels if kind == "depthwise_conv" else 1
     fused = ("relu",) if kind != "max_pool" and random.random() < 0.7 else ()
@@ -226,5 +226,5 @@ def _step(random: Random, shape: Shape) -> LayerSpec | None:
     return channels_last(layer)
 
 
-CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, {}, 5e4, padded_as_before, network)
+CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, {}, 5e4, padded_as_before, network, 3)
 """What is drawn for runtimes of TFLite files."""

@@ -24,7 +24,8 @@ class Repertoire:
 
     `least_work` is the work of the lightest layers. `fitted` brings a layer into the form that the runtime's models
     have; None where they have nothing like it. `network` draws layers that follow one another, for runtimes that tell
-    the time of a whole network alone; without it those that are measured together are drawn by `common`.
+    the time of a whole network alone; without it those that are measured together are drawn by `common`. One batch
+    in `together_every` is measured together.
     """
 
     draws: Mapping[str, Draw]
@@ -33,6 +34,7 @@ class Repertoire:
     least_work: float = 3e5
     fitted: Callable[[LayerSpec | None], LayerSpec | None] = lambda layer: layer
     network: Callable[[Random], list[LayerSpec]] | None = None
+    together_every: int = 7
 
 
 def draw(random: Random, family: str, draws: Mapping[str, Draw] = DRAWS, least_work: float = 3e5) -> LayerSpec:

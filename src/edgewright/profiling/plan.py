@@ -14,7 +14,7 @@ from edgewright.profiling.sampling import Random, pick
 
 _BATCH_LAYERS, _BATCH_WORK = 48, 4e9
 _ANCHORS_EVERY, _RETRIES_AT = 20, 10
-_TOGETHER_EVERY, _TOGETHER_AT = 7, 4
+_TOGETHER_AT = 4
 _ADAPTED = 0.3
 _SKETCHED, _FEWEST_SKETCHED, _SKETCH_LEAVES = 300, 60, 6
 _ANCHOR_SEED = 4711
@@ -93,7 +93,7 @@ class GeneralPlan:
         return _filled(lambda: self._draw(random))
 
     def together(self, number: int) -> bool:
-        return number % _TOGETHER_EVERY == _TOGETHER_AT
+        return number % self.repertoire.together_every == _TOGETHER_AT % self.repertoire.together_every
 
     def _draw(self, random: Random) -> LayerSpec:
         if self._worst and random.random() < _ADAPTED:
