@@ -191,7 +191,7 @@ FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     }
 )  # fmt: skip
 _STEPS: Mapping[str, float] = MappingProxyType(
-    {"pointwise": 0.42, "depthwise_conv": 0.32, "conv": 0.22, "max_pool": 0.04}
+    {"pointwise": 0.36, "depthwise_conv": 0.28, "conv": 0.16, "max_pool": 0.03, "add": 0.09, "unary": 0.05, "pad": 0.03}
 )
 _SIDES, _CHANNELS, _STRIDED = (24, 32, 48, 56, 64, 96, 112), (3, 8, 16, 24, 32), 0.15
 _NETWORK_WORK = 1e8
@@ -207,13 +207,16 @@ def network(random: Random) -> list[LayerSpec]:
         if layer is None or not fits(layer) or sum(map(work, found)) > _NETWORK_WORK:
             break
         found.append(replace(layer, dtype=dtype))
-        shape = layer.output
+        shape = (1, layer.output[1], *shape[2:]) if layer.kind == "pad" else shape
+        shape = layer.output if layer.window is not None else shape
     return found
 
 
 def _step(random: Random, shape: Shape) -> LayerSpec | None:
     """A layer behind a map of that shape."""
     step, (batch, channels, *space) = pick(random, _STEPS), shape
+    if step in ("add", "unary", "pad"):
+        return _flat_step(step, channels, space[0] * space[1])
     kernel = {"pointwise": 1, "max_pool": 2}.get(step) or int(random.choice((3, 3, 3, 5)))
     stride = 2 if step == "max_pool" or (kernel > 1 and random.random() < _STRIDED) else 1
     padded = ((kernel // 2, kernel // 2),) * 2
@@ -224,6 +227,17 @@ def _step(random: Random, shape: Shape) -> LayerSpec | None:
     fused = ("relu",) if kind != "max_pool" and random.random() < 0.7 else ()
     layer = LayerSpec(kind, (shape,), ((batch, made, *space),), window, groups, fused=fused)
     return channels_last(layer)
+
+
+def _flat_step(step: str, channels: int, positions: int) -> LayerSpec:
+    """A sum, an activation, or channels of zeros behind those of a map."""
+    items = channels * positions
+    if step == "add":
+        return LayerSpec("binary", ((items,), (items,)), ((items,),), variant="add")
+    if step == "unary":
+        return LayerSpec("unary", ((1, items),), ((1, items),), variant="leaky_relu")
+    more = channels + max(channels // 4, 1)
+    return LayerSpec("pad", ((positions, channels, 1),), ((positions, more, 1),), variant="constant")
 
 
 CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, {}, 5e4, padded_as_before, network, 3)

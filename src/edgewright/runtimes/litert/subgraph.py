@@ -82,11 +82,15 @@ class Subgraph:
         self._made: list[int] = []
 
     def input(self, shape: Shape, dtype: str = "float32", scale: Scale | None = ACTIVATION) -> int:
-        """What the layer before has made, where it is of that shape and type; else an input of the model."""
+        """What the layer before has made, where it has as many items of that type; else an input of the model."""
         for index in self._made:
-            if tuple(self.graph.tensors[index].shape) == shape and self.graph.tensors[index].type == _TYPES[dtype]:
+            made = self.graph.tensors[index]
+            if prod(made.shape) == prod(shape) and made.type == _TYPES[dtype]:
                 self._made.remove(index)
-                return index
+                if tuple(made.shape) == shape:
+                    return index
+                inputs = [index, self.integers(*shape)]
+                return self.operator(operator_of("RESHAPE"), inputs, shape, dtype, options("Reshape"))
         self.graph.inputs.append(self._tensor(shape, dtype, scale, "input"))
         return int(self.graph.inputs[-1])
 
