@@ -1,0 +1,1 @@
+"""What `edgewright compress` calls."""

@@ -1,0 +1,1 @@
+"""Compress: a narrower network, retrained, steered by the execution-time model."""
