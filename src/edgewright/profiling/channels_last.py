@@ -199,6 +199,14 @@ _NETWORK_WORK = 1e8
 
 def network(random: Random) -> list[LayerSpec]:
     """Layers that follow one another like those of a network of convolutions, of floats or of 8-bit integers."""
+    while True:
+        found = _chain(random)
+        if found:
+            return found
+
+
+def _chain(random: Random) -> list[LayerSpec]:
+    """Layers until one does not fit behind the others; none where the first one does not."""
     dtype = "float32" if random.random() < 0.5 else "int8"
     shape: Shape = (1, int(random.choice(_CHANNELS)), *(int(random.choice(_SIDES)),) * 2)
     found: list[LayerSpec] = []
