@@ -22,6 +22,8 @@ _STEPS = 100_000
 
 Options = tuple[tuple[int, ...], ...]
 """The widths that each group may take."""
+WidthPrices = Sequence[Mapping[int, float]]
+"""For each group, what some of its widths are charged beside the time, in seconds; below 0 where they are favoured."""
 
 
 @dataclass(frozen=True)
@@ -71,19 +73,28 @@ class Frontiers:
         """How many frontiers are kept at each op of this network."""
         return min(max(_STEPS // max(len(self.layouts.nodes), 1), LEAST_FRONTIERS), MOST_FRONTIERS)
 
-    def best(self, options: Options, item_price_s: float = 0.0, most: int = MOST_FRONTIERS) -> Found:
-        """The widths of least seconds, each item of the weights being charged `item_price_s`."""
-        trail, is_exact = self._cheapest(options, item_price_s, most)
+    def best(
+        self,
+        options: Options,
+        item_price_s: float = 0.0,
+        most: int = MOST_FRONTIERS,
+        width_prices_s: WidthPrices = (),
+    ) -> Found:
+        """The widths of least seconds, each item of the weights being charged `item_price_s`, and each group what
+        `width_prices_s` says of its width."""
+        trail, is_exact = self._cheapest(options, item_price_s, most, width_prices_s)
         chosen = dict(_choices(trail))
         widths = tuple(chosen.get(group, self.places.widths[group]) for group in range(len(options)))
         return Found(widths, trail.seconds, is_exact)
 
-    def _cheapest(self, options: Options, item_price_s: float, most: int) -> tuple[_Trail, bool]:
+    def _cheapest(
+        self, options: Options, item_price_s: float, most: int, width_prices_s: WidthPrices = ()
+    ) -> tuple[_Trail, bool]:
         """The way to the end of the network of least price, and whether no frontier was left out."""
         states: dict[Key, _Trail] = {self._start(): _Trail(0.0, 0.0, (), None)}
         is_exact = True
         for index in range(len(self.layouts.nodes)):
-            states = self._advance(index, states, options, item_price_s)
+            states = self._advance(index, states, options, item_price_s, width_prices_s)
             if len(states) > most:
                 kept = sorted(states.items(), key=lambda item: item[1].price)[:most]
                 states, is_exact = dict(kept), False
@@ -93,7 +104,12 @@ class Frontiers:
         return (), tuple(Lies() for _ in self._frontier[-1][1])
 
     def _advance(
-        self, index: int, states: Mapping[Key, _Trail], options: Options, item_price_s: float
+        self,
+        index: int,
+        states: Mapping[Key, _Trail],
+        options: Options,
+        item_price_s: float,
+        width_prices_s: WidthPrices,
     ) -> dict[Key, _Trail]:
         """All frontiers behind an op."""
         node, groups = self.layouts.nodes[index], self.layouts.groups_of(index)
@@ -101,6 +117,7 @@ class Frontiers:
         after_groups, after_tensors = self._frontier[index]
         new = tuple(group for group in groups if group not in before_groups)
         choices = [tuple(zip(new, widths, strict=True)) for widths in product(*(options[group] for group in new))]
+        charged = {choice: _charged(choice, width_prices_s) for choice in choices}
         reads = tuple(before_tensors.index(name) for name in dict.fromkeys(node.inputs))
         names = tuple(dict.fromkeys(node.inputs))
         found: dict[Key, _Trail] = {}
@@ -117,7 +134,7 @@ class Frontiers:
             taken, seconds = self._taken[index][local, given]
             now = dict(zip(before_tensors, lies, strict=True)) | dict(taken.lies)
             key = tuple(widths[group] for group in after_groups), tuple(now[name] for name in after_tensors)
-            price = trail.price + seconds + item_price_s * self._items(index, local)
+            price = trail.price + seconds + item_price_s * self._items(index, local) + charged[choice]
             best = found.get(key)
             if best is None or price < best.price:
                 found[key] = _Trail(price, trail.seconds + seconds, choice, trail)
@@ -183,6 +200,11 @@ class Frontiers:
             tensors = [t for t in dict.fromkeys((*tensors, *node.outputs)) if last_use.get(t, -1) > index]
             frontier[index] = tuple(groups), tuple(tensors)
         return frontier
+
+
+def _charged(choice: Sequence[tuple[int, int]], width_prices_s: WidthPrices) -> float:
+    """What the groups are charged for the widths that they take."""
+    return sum(width_prices_s[group].get(width, 0.0) for group, width in choice) if width_prices_s else 0.0
 
 
 def _choices(trail: _Trail) -> list[tuple[int, int]]:
