@@ -9,6 +9,7 @@
     │   └── DeviceError             the device or the way to it failed
     ├── StoreError                  what is stored can't be used: broken, newer, or an unknown name
     ├── DataError                   a table of measurements with a bad row
+    ├── TrainingError               a network that can't be trained: its loss diverges
     └── BudgetError                 a budget that is no size or time, or that can't be met
 
 Errors of other libraries are translated where they enter, with `raise ... from e`.
@@ -56,3 +57,7 @@ class DataError(EdgewrightError):
 
 class BudgetError(EdgewrightError):
     """A budget is no size or time, or can't be met."""
+
+
+class TrainingError(EdgewrightError):
+    """A network can't be trained."""

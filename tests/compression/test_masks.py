@@ -55,9 +55,10 @@ def test_stacked_recurrent_layers_with_masked_units():
     torch.manual_seed(0)
     whole, cut = nn.GRU(3, 4, 2), nn.GRU(3, 2, 2)
     gates = [gate * 4 + unit for gate in range(3) for unit in (1, 3)]
+    rows = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
     group = [
         ChannelGroup(f"layer{k}", 4, (
-            *(Member(f"{name}_l{k}", 0, repeats=3, period=4) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
+            *(Member(f"{name}_l{k}", 0, repeats=3, period=4) for name in rows),
             Member(f"weight_hh_l{k}", 1), *((Member("weight_ih_l1", 1),) if k == 0 else ()),
         )) for k in range(2)
     ]  # fmt: skip
