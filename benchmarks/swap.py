@@ -12,6 +12,7 @@ killer ends some processes though swap space is free; each is tried three times,
 import argparse
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the swap file and the models are written, on a disk")
     parser.add_argument("--budget", default="12MB", help="of the plan that is searched for")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that all is taken down again
     limits = [int(float(text) * 1e6) for text in options.limits.split(",")]
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         found = cases(Path(name), options.budget)

@@ -255,6 +255,7 @@ def memory(
     meter = PeakMeter()
     pin(min(os.sched_getaffinity(0)) if cpu is None else cpu, threads)
     before = meter.level()
+    map_by_themselves(128 * 1024)
     session = open_session(model, threads, level, settings=settings, arena_bytes=arena_bytes)
     inputs = random_inputs(session, shapes or {}, seed)
     inputs_bytes = sum(value.nbytes for value in inputs.values())
@@ -383,8 +384,7 @@ def apply_memory_settings(options: ort.SessionOptions, settings: str, arena_byte
     options.enable_mem_pattern = False
     if settings == "lean":
         options.enable_cpu_mem_arena = False
-        with contextlib.suppress(AttributeError):
-            ctypes.CDLL(None).mallopt(-3, 16 * 1024)  # M_MMAP_THRESHOLD of glibc
+        map_by_themselves(16 * 1024)
     else:
         arena = {
             "max_mem": 0,
@@ -396,6 +396,15 @@ def apply_memory_settings(options: ort.SessionOptions, settings: str, arena_byte
         place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
         ort.create_and_register_allocator(place, ort.OrtArenaCfg(arena))
         options.add_session_config_entry("session.use_env_allocators", "1")
+
+
+def map_by_themselves(least_bytes: int) -> None:
+    """Blocks of so much and more get fresh pages from the system, none of those that loading has freed.
+
+    glibc raises this size with every such block that is freed, and would give an arena a region of used pages.
+    """
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).mallopt(-3, least_bytes)  # M_MMAP_THRESHOLD
 
 
 LEVELS = {"all": "ENABLE_ALL", "extended": "ENABLE_EXTENDED", "basic": "ENABLE_BASIC", "none": "DISABLE_ALL"}
