@@ -1,0 +1,162 @@
+"""What a network is narrowed for: its predicted time, its operations or its parameters, at any widths."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from edgewright.compression.deepiot.costs import Costs, WeightCosts, operation_costs, time_costs
+from edgewright.errors import UnsupportedModelError
+from edgewright.graph.channels import ChannelGroup
+from edgewright.graph.cost import layer_cost
+from edgewright.graph.edits import apply
+from edgewright.graph.types import Graph, LayerSpec
+from edgewright.memory.onnxruntime import predict_peak
+from edgewright.timing.model import ExecutionTimeModel
+from edgewright.widths.candidates import blocks_of
+from edgewright.widths.frontier import Frontiers, Options, WidthPrices
+from edgewright.widths.layouts import Layouts, Lies
+from edgewright.widths.places import Places, Widths
+from edgewright.widths.plan import WidthPlan, plan_of
+from edgewright.widths.price import Prices
+
+STEERS = ("time", "operations", "parameters")
+_BYTES = 4
+_COARSE = 8
+"""About so many widths of each group, evenly apart, are tried at first."""
+_FEW = (1, 4, 8, 16)
+_BIG = 8
+"""A width is rounded to the largest block that is no more than this share of it."""
+
+
+class _Counted(Prices):
+    """Layers cost their operations, or nothing."""
+
+    def __init__(self, counts: bool) -> None:
+        self.counts = counts
+
+    def learn(self, layers: Iterable[LayerSpec]) -> None:
+        """There is nothing to work out."""
+
+    def of(self, layers: Iterable[LayerSpec]) -> float:
+        return float(sum(layer_cost(layer).macs for layer in layers)) if self.counts else 0.0
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The cost of a network at any widths of its groups, and the search for what is cheapest.
+
+    `steer` is one of STEERS; costs are seconds, multiply-accumulates or items. `costs` takes whole batches of widths.
+    `item_price` is what an item of the weights costs in the search. `overhead` is part of each cost: seconds that a run
+    takes before any layer.
+    """
+
+    steer: str
+    places: Places
+    frontiers: Frontiers
+    costs: Costs
+    blocks: tuple[int, ...]
+    item_price: float
+    block: int
+    overhead: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        graph: Graph,
+        groups: Sequence[ChannelGroup],
+        model: ExecutionTimeModel | None,
+        block: int,
+        steer: str = "time",
+        overhead_s: float = 0.0,
+    ) -> "Objective":
+        """`block` is the channels of a block of the runtime's blocked layout, 1 where it has none. Steering by time
+        takes a `model`."""
+        places = Places(graph, tuple(groups))
+        layouts = Layouts.of(places, block)
+        blocks = blocks_of(model)
+        if steer == "time":
+            assert model is not None
+            prices = Prices(model, _BYTES * places.weights(places.widths))
+            return cls(
+                steer, places, Frontiers(layouts, prices), time_costs(layouts, prices), blocks, 0.0, block, overhead_s
+            )
+        counts = steer == "operations"
+        costs = operation_costs(layouts) if counts else WeightCosts(places)
+        return cls(steer, places, Frontiers(layouts, _Counted(counts)), costs, blocks, 0.0 if counts else 1.0, block)
+
+    def at_weights(self, model: ExecutionTimeModel, widths: Widths) -> "Objective":
+        """The same where so many bytes of weights as at these widths lie in the caches."""
+        prices = Prices(model, _BYTES * self.places.weights(widths))
+        layouts = self.frontiers.layouts
+        return replace(self, frontiers=Frontiers(layouts, prices), costs=time_costs(layouts, prices))
+
+    @property
+    def original(self) -> Widths:
+        return self.places.widths
+
+    def cost(self, widths: Widths) -> float:
+        return self.all_costs([widths])[0]
+
+    def all_costs(self, rows: Sequence[Widths]) -> list[float]:
+        """The cost of each of many plans, worked out together."""
+        found = self.costs(np.array(rows, np.int64).reshape(len(rows), len(self.original)))
+        return [float(cost) + self.overhead for cost in found]
+
+    def cheapest(self, options: Options, favours: WidthPrices = ()) -> tuple[Widths, bool]:
+        """The widths of least cost, each charged what `favours` says, and whether no option is cheaper."""
+        found = self.frontiers.best(options, self.item_price, self.frontiers.most, favours)
+        return found.widths, found.is_exact
+
+    def options(self, least: Widths) -> Options:
+        """A few widths for each group, at the edges of blocks, from the least on; a bit wider than it is, too."""
+        return tuple(_widths_of(group, self.blocks, low) for group, low in zip(self.places.groups, least, strict=True))
+
+    def plan(self, widths: Widths, ranked: Mapping[str, Sequence[int]]) -> WidthPlan:
+        """The plan of these widths: of each group the channels at the end of its ranking go."""
+        gone = {group.name: ranked[group.name][width:] for group, width in zip(self.places.groups, widths, strict=True)}
+        return plan_of(self.places, widths, gone)
+
+    def peak_bytes(self, widths: Widths) -> int:
+        """The predicted peak memory of the activations."""
+        graph = apply(self.places.graph, plan_of(self.places, widths, self._last(widths)).edits)
+        return predict_peak(graph, block=self.block, orders=1).peak_bytes
+
+    def _last(self, widths: Widths) -> dict[str, range]:
+        return {group.name: range(width, group.width) for group, width in zip(self.places.groups, widths, strict=True)}
+
+
+def check_kinds(objective: Objective, model: ExecutionTimeModel) -> None:
+    """Raises UnsupportedModelError where the network runs layers of a kind that the device was never asked about."""
+    missing = model.unmeasured(_layers(objective.frontiers.layouts))
+    lacking = [kind for kind in missing if not kind.startswith(("reshape", "other"))]
+    if lacking:
+        raise UnsupportedModelError(
+            f"device {model.device!r} has never run layers of kind {', '.join(lacking)}, which this network has: "
+            "`edgewright profile --for MODEL.onnx` learns them"
+        )
+
+
+def _layers(layouts: Layouts) -> list[LayerSpec]:
+    """The layers that run at the widths that the groups have."""
+    lies = {name: Lies() for name in layouts.network.inputs}
+    found: list[LayerSpec] = []
+    for index, node in enumerate(layouts.nodes):
+        widths = {group: layouts.places.widths[group] for group in layouts.groups_of(index)}
+        taken = layouts.take(index, widths, {name: lies[name] for name in dict.fromkeys(node.inputs)})
+        lies.update(taken.lies)
+        found += taken.layers
+    return found
+
+
+def _widths_of(group: ChannelGroup, blocks: Sequence[int], least: int) -> tuple[int, ...]:
+    """Widths of a group, at the edges of blocks, the largest that are fine enough for a width."""
+    width = group.width
+    found = {width, *(few for few in _FEW if few <= width)}
+    for step in range(1, _COARSE + 1):
+        about = width * step / _COARSE
+        fitting = [block for block in blocks if block <= max(about / _BIG, blocks[0])]
+        found.add(min(-(-int(about) // fitting[-1]) * fitting[-1], width) or 1)
+    if group.growable:
+        found |= {-(-width // block) * block for block in blocks if block <= max(2 * width / _BIG, blocks[0])}
+    return tuple(sorted(one for one in found if one >= min(least, width)))
