@@ -10,7 +10,7 @@ from edgewright.graph.types import LayerSpec
 from edgewright.timing import ExecutionTimeModel
 from edgewright.timing.model import Fallbacks, FamilyTree, HeldOut
 from edgewright.timing.plot import draw_file, draw_text
-from edgewright.timing.rules import rules_of
+from edgewright.timing.rules import formula, rules_of
 from edgewright.timing.splits import AtMost, Has, MultipleOf
 from edgewright.timing.staircase import staircase, width_of, with_width
 from edgewright.timing.tree import Branch, Leaf
@@ -34,12 +34,25 @@ def model() -> ExecutionTimeModel:
 def test_rules_in_words() -> None:
     lines = rules_of("conv", tree()).splitlines()
     assert lines[0] == "conv: held-out error 4.2 % of 100 layers, 90 % of them within 10 %"
-    assert lines[1] == (
-        "  input channels over 12, output channels a multiple of 4: 0.002 ms + 0.01 ms per million operations"
-    )
-    assert lines[2].strip() == "60 layers, error 2.1 %; output channels counted in blocks of 16"
+    assert lines[1] == "  input channels over 12, output channels a multiple of 4:"
+    assert lines[2].strip() == "0.002 ms + 0.01 ms per million operations"
+    assert lines[3].strip() == "60 layers, error 2.1 %; output channels counted in blocks of 16"
     assert any("input channels over 12 and at most 24, output channels not a multiple of 4" in line for line in lines)
     assert any("  input channels over 24, output channels not a multiple of 4" in line for line in lines)
+
+
+def test_what_counts_beyond_a_number_is_told_in_all() -> None:
+    rates_s = {
+        "moved_items>16384": 1e-9,
+        "macs": 2e-9,
+        "moved_items>1048576": 3e-9,
+        "output_items": 1e-9,
+        "copies": 2e-7,
+    }
+    assert formula(Leaf(rates_s, 0.0, {}, 9, 0.1), "unary") == (
+        "3 ms per million output items + 0.2 ms per thousand pieces copied"
+        " + 1 ms per million moved items beyond 16.4 k, 4 ms per million beyond 1.05 M"
+    )
 
 
 def test_properties_in_words() -> None:

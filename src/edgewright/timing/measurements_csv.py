@@ -5,6 +5,8 @@
     depthwise_conv,64,,3,2,56,56,0.12
     fully_connected,1280,1000,,,,,0.31
 
+A column `energy_j` (or `energy_mj`, `energy_uj`) may tell the joules of one run beside.
+
 What is not given follows from what is: see `layer_rows`. Layers that are no such row (slices, 3-D windows) are
 given by their shapes, `inputs` and `outputs` as `1x8x56x56;1x8x56x56`, with `kernel`, `stride`, `dilation`,
 `pad_before` and `pad_after` as `3x3x3` where they have a window.
@@ -21,6 +23,7 @@ from edgewright.profile import Measurement, Profile
 from edgewright.timing.layer_rows import COLUMNS, BadCellError, layer_to_row, row_to_layer
 
 TIMES: Mapping[str, float] = {"time_s": 1.0, "time_ms": 1e-3, "time_us": 1e-6}
+ENERGIES: Mapping[str, float] = {"energy_j": 1.0, "energy_mj": 1e-3, "energy_uj": 1e-6}
 MOST_TOLD = 5
 
 
@@ -53,9 +56,11 @@ def write_csv(profile: Profile) -> str:
     used = [name for name in COLUMNS if any(row.get(name) for row in rows)]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*used, "time_s"])
+    joules = ["energy_j"] if any(m.energy_j is not None for m in profile.measurements) else []
+    writer.writerow([*used, "time_s", *joules])
     for row, measurement in zip(rows, profile.measurements, strict=True):
-        writer.writerow([*(row.get(name, "") for name in used), repr(measurement.median_s)])
+        energy = [measurement.energy_j or "" for _ in joules]
+        writer.writerow([*(row.get(name, "") for name in used), repr(measurement.median_s), *energy])
     return text.getvalue()
 
 
@@ -71,7 +76,7 @@ def _check_header(header: list[str], source: str) -> str:
         raise DataError(f"{source}, line 1: there must be one column of time_us, time_ms and time_s, not {len(times)}")
     if "kind" not in header:
         raise DataError(f"{source}, line 1: there is no column kind")
-    known = {*COLUMNS, *TIMES}
+    known = {*COLUMNS, *TIMES, *ENERGIES}
     for name in header:
         if header.count(name) > 1:
             raise DataError(f"{source}, line 1, column {name}: there are two of them")
@@ -85,10 +90,16 @@ def _measurement(header: list[str], cells: list[str], time_column: str) -> Measu
     if len(cells) > len(header):
         raise BadCellError(str(len(header) + 1), "more cells than the header has columns")
     row = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
+    seconds = _amount(time_column, row.pop(time_column, ""), "time") * TIMES[time_column]
+    energies = [_amount(name, row.pop(name), "energy") * ENERGIES[name] for name in ENERGIES if name in row]
+    return Measurement(row_to_layer(row), (seconds,), energy_j=energies[0] if energies else None)
+
+
+def _amount(column: str, text: str, what: str) -> float:
     try:
-        seconds = float(row.pop(time_column, "")) * TIMES[time_column]
+        found = float(text)
     except ValueError:
-        raise BadCellError(time_column, "not a number") from None
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise BadCellError(time_column, "not a time above zero")
-    return Measurement(row_to_layer(row), (seconds,))
+        raise BadCellError(column, "not a number") from None
+    if not (math.isfinite(found) and found > 0):
+        raise BadCellError(column, f"not {'an' if what == 'energy' else 'a'} {what} above zero")
+    return found

@@ -1,31 +1,57 @@
 """A tree as rules in words."""
 
 import math
+from itertools import accumulate
+from textwrap import wrap
 
 from edgewright.graph.cost import is_plain
 from edgewright.timing.model import FamilyTree
 from edgewright.timing.splits import AtMost
 from edgewright.timing.tree import Leaf, Path, paths
 from edgewright.timing.words import phrase
+from edgewright.units import format_count
 
 MILLION = 1e6
+LONG_S = 0.1
+WIDTH = 118
 
 
 def rules_of(family: str, tree: FamilyTree) -> str:
     """The rules of a family: a title with its held-out error, then a rule a leaf, the best supported first."""
     lines = [_title(family, tree)]
     for splits, leaf in sorted(paths(tree.root), key=lambda rule: -rule[1].support):
-        lines.append(f"  {_condition(splits)}: {formula(leaf, tree.kind)}")
-        lines.append(f"      {leaf.support} layers, error {100 * leaf.error:.1f} %{_blocks(leaf)}")
+        lines += _wrapped(f"{_condition(splits)}:", 2)
+        lines += _wrapped(formula(leaf, tree.kind), 6)
+        lines += _wrapped(f"{leaf.support} layers, error {100 * leaf.error:.1f} %{_blocks(leaf)}", 6)
     return "\n".join(lines)
 
 
 def formula(leaf: Leaf, kind: str) -> str:
-    """What a leaf computes: `0.021 ms + 0.0061 ms per million operations`."""
-    terms = [f"{_ms(leaf.constant_s)} ms"] if leaf.constant_s > 0 or not leaf.rates_s else []
+    """What a leaf computes: `0.021 ms + 0.0061 ms per million operations`.
+
+    What counts only beyond a number of items is told by what an item costs from there on, all in all.
+    """
+    rates: dict[str, float] = {}
+    beyond: dict[str, dict[float, float]] = {}
     for name, rate_s in leaf.rates_s.items():
-        words = phrase("output_items" if name == "macs" and is_plain(kind) else name)
-        terms.append(f"{_ms(rate_s * MILLION)} ms per million {words}")
+        base, _, start = name.partition(">")
+        words = phrase("output_items" if name == "macs" and is_plain(kind) else base)
+        if start:
+            beyond.setdefault(words, {})[float(start)] = rate_s
+        else:
+            rates[words] = rates.get(words, 0.0) + rate_s
+    terms = [_time(leaf.constant_s)] if leaf.constant_s > 0 or not leaf.rates_s else []
+    for words in dict.fromkeys([*rates, *beyond]):
+        first = [f"{_per_item(rates[words])} {words}"] if words in rates else []
+        starts = sorted(beyond.get(words, {}).items())
+        sums = accumulate((rate_s for _, rate_s in starts), initial=rates.get(words, 0.0))
+        steps = [
+            f"{_per_item(rate_s)} beyond {format_count(start)}"
+            for (start, _), rate_s in zip(starts, [*sums][1:], strict=True)
+        ]
+        if not first and steps:
+            steps[0] = steps[0].replace(" beyond", f" {words} beyond")
+        terms.append(", ".join([*first, *steps]))
     return " + ".join(terms)
 
 
@@ -68,5 +94,15 @@ def _blocks(leaf: Leaf) -> str:
     return "; " + ", ".join(f"{phrase(name)} counted in blocks of {block}" for name, block in leaf.blocks.items())
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1e3:.3g}"
+def _per_item(rate_s: float) -> str:
+    """The cost of an item, by the million, or by the thousand where a million is seconds."""
+    million_s = rate_s * MILLION
+    return f"{_time(million_s)} per million" if million_s < LONG_S else f"{_time(rate_s * 1e3)} per thousand"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1e3:.3g} ms"
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    return wrap(text, WIDTH, initial_indent=" " * indent, subsequent_indent=" " * (indent + 2))

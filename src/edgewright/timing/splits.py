@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.timing.columns import Mask, Table
+from edgewright.timing.columns import PLACES, Mask, Table
 from edgewright.timing.words import phrase
 
 MODULI = (2, 3, 4, 6, 8, 16, 32, 64)
@@ -54,6 +54,8 @@ class Has:
     def words(self, holds: bool) -> str:
         if self.column == "fused":
             return f"{'with' if holds else 'without'} {self.value} fused in"
+        if self.value in PLACES:
+            return f"{'over' if holds else 'not over'} {self.value} axes"
         return f"{self.column} {'is' if holds else 'is not'} {self.value}"
 
 

@@ -23,6 +23,16 @@ WORDS: Mapping[str, str] = {
     "kernel_w": "kernel width",
     "stride_h": "vertical stride",
     "stride_w": "horizontal stride",
+    "copies": "pieces copied",
+    "edge_products": "products at the edges",
+    "group_calls": "calls of a group",
+    "inside_macs": "operations inside the map",
+    "input_passes": "input items, each time they are passed over",
+    "kernel_rows": "rows of kernels",
+    "pixel_block_macs": "operations in blocks of 16 pixels",
+    "row_macs": "operations on a row of the kernel",
+    "single_macs": "operations outside of blocks",
+    "work": "items weighed by what is computed",
 }
 
 
