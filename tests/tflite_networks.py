@@ -299,6 +299,38 @@ def _softmax(draft: Draft) -> None:
     draft.add("SOFTMAX", [given], [draft.new(draft.shape(given), scale=scale)], schema.SoftmaxOptionsT(beta=1.0))
 
 
+def _open(draft: Draft, given: int) -> None:
+    """Behind an input a convolution, whose width nothing outside decides."""
+    batch, height, width, channels = draft.shape(given)
+    kernel, filters = draft.integer(1, 3), draft.integer(2, 5)
+    weight, bias, _ = draft.weight((filters, kernel, kernel, channels), 0, given)
+    options = schema.Conv2DOptionsT(
+        padding=_SAME, strideH=1, strideW=1, dilationHFactor=1, dilationWFactor=1,
+        fusedActivationFunction=draft.activation(),
+    )  # fmt: skip
+    draft.add("CONV_2D", [given, weight, bias], [draft.new((batch, height, width, filters))], options)
+
+
+def _close(draft: Draft, given: int) -> None:
+    """Behind a map a convolution of 1x1, or a fully connected layer on all of it or on its mean."""
+    batch, height, width, channels = draft.shape(given)
+    way = draft.pick("conv", "flat", "mean")
+    if way == "conv" or draft.style == "int16":
+        weight, bias, _ = draft.weight((2, 1, 1, channels), 0, given)
+        options = schema.Conv2DOptionsT(padding=_VALID, strideH=1, strideW=1, dilationHFactor=1, dilationWFactor=1)
+        draft.add("CONV_2D", [given, weight, bias], [draft.new((batch, height, width, 2))], options)
+        return
+    if way == "mean":
+        made = draft.new((batch, channels), like=given)
+        draft.add("MEAN", [given, draft.sketch.integers(1, 2)], [made], schema.ReducerOptionsT(keepDims=False))
+    else:
+        made = draft.new((batch, height * width * channels), like=given)
+        target = draft.sketch.integers(*draft.pick((-1, draft.shape(made)[1]), (batch, -1), draft.shape(made)))
+        draft.add("RESHAPE", [given, target], [made], schema.ReshapeOptionsT(newShape=draft.pick(None, [batch, -1])), 1)
+    weight, bias, _ = draft.weight((3, draft.shape(made)[1]), 0, made)
+    draft.add("FULLY_CONNECTED", [made, weight, bias], [draft.new((batch, 3))], schema.FullyConnectedOptionsT(), 9)
+
+
 _STEPS = (
     _conv, _conv, _conv, _conv, _pool, _pool, _unary, _sum, _sum, _concat, _pad, _resize, _channel_slice, _split,
     _reorder, _softmax, _transposed,
@@ -306,17 +338,23 @@ _STEPS = (
 
 
 @st.composite
-def networks(draw: Draw, style: str = "float", most_ops: int = 8) -> bytes:
-    """A random network with feature maps of about 10x10."""
+def networks(draw: Draw, style: str = "float", most_ops: int = 8, is_closed: bool = False) -> bytes:
+    """A random network with feature maps of about 10x10; if it is closed, convolutions read every input, and
+    layers with weights make every output, so that most widths are free."""
     draft = Draft(draw, style, np.random.default_rng(draw(st.integers(0, 2**16))))
     space = (draw(st.integers(5, 13)), draw(st.integers(5, 13)))
     inputs = [draft.new((1, *space, draw(st.integers(1, 4)))) for _ in range(draw(st.sampled_from((1, 1, 1, 2))))]
     draft.maps += inputs
+    for index in inputs if is_closed else ():
+        _open(draft, index)
+    draft.maps = [one for one in draft.maps if one not in draft.read]
     for _ in range(draw(st.integers(1, most_ops))):
         if all(np.prod(draft.shape(one)) < 10_000 for one in draft.maps):
             draft.pick(*_STEPS)(draft)
     if draft.maps == inputs:
         _softmax(draft)
+    for index in [index for index in draft.maps if index not in draft.read] if is_closed else ():
+        _close(draft, index)
     outputs = [index for index in draft.maps if index not in draft.read and index not in inputs]
     return draft.sketch.finish(inputs, outputs)
 

@@ -169,11 +169,18 @@ def _convolution(op: Op, new: Tracer) -> Value:
     rows, columns = axes
     channel = channel_axis(given, new.graph)
     if not new.holds(weight, columns):  # depthwise, or the output's channels alone
+        if _moves_scale(op, new):
+            return _UNSAFE
         through = new.value(given) if new.holds(given, channel) else _FINITE
         return max(min(through, new.value(weight, rows)), _bias(op, new))
-    if min(new.value(given, channel), new.value(weight, columns)) is not _ZERO:
+    if min(new.value(given, channel), new.value(weight, columns)) is not _ZERO or _moves_scale(op, new):
         return _UNSAFE
     return max(new.value(weight, rows), _bias(op, new))
+
+
+def _moves_scale(op: Op, new: Tracer) -> bool:
+    """Whether the operand is quantized as it comes, and new channels could move the range that steers its scale."""
+    return op.variant == "dynamic" and new.holds(op.operands[0]) and new.value(op.operands[0]) is not _ZERO
 
 
 def _matmul(op: Op, new: Tracer) -> Value:
@@ -187,8 +194,8 @@ def _matmul(op: Op, new: Tracer) -> Value:
     is_summed = any(new.holds(name, axis) for name, axis in sides)
     if is_summed and min(new.value(name, axis) for name, axis in sides) is not _ZERO:
         return _UNSAFE
-    if op.variant == "dynamic" and new.holds(op.operands[0]) and new.value(op.operands[0]) is not _ZERO:
-        return _UNSAFE  # the range of the tensor steers its scale
+    if _moves_scale(op, new):
+        return _UNSAFE
     others = [(name, new.axes[name] - {axis}) for name, axis in sides if new.holds(name)]
     values = [new.value(name, *axes) for name, axes in others if axes]
     combined = max if len(new.axes.get(op.outputs[0], ())) > 1 else min

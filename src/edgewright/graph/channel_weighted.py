@@ -64,7 +64,7 @@ def convolution(op: Op, ties: Ties) -> None:
         raise ValueError("sizes that do not fit")
     ties.tie(rows, out)
     ties.same((given, made), (0,))
-    if groups == 1:
+    if groups == 1 and not is_depthwise_weight(axes):
         ties.tie(columns, into)
     elif len(columns) == 1:
         ties.tie(out.reshape(groups, -1), into[:, None])
@@ -74,6 +74,11 @@ def convolution(op: Op, ties: Ties) -> None:
         _alike(out, groups, ties)
         ties.cut(into[:: len(columns)])
     _vectors(op, out, ties)
+
+
+def is_depthwise_weight(axes: tuple[int, int]) -> bool:
+    """Whether the weight of a convolution has one column before its rows: such an op is depthwise at any width."""
+    return axes[1] == 0
 
 
 def transposed_convolution(op: Op, ties: Ties) -> None:

@@ -10,7 +10,7 @@ from edgewright.errors import ModelError
 from edgewright.graph.axis_layout import Part, axis_sources
 from edgewright.graph.channel_rules import understood_axes
 from edgewright.graph.channel_ties import Ties
-from edgewright.graph.channel_weighted import channel_axis, weight_axes
+from edgewright.graph.channel_weighted import channel_axis, is_depthwise_weight, weight_axes
 from edgewright.graph.types import Graph, Op, Tensor
 from edgewright.graph.width_edits import SetWidth
 
@@ -103,8 +103,7 @@ def _convolution(op: Op, graph: Graph, tensors: Mapping[str, Tensor], parts: Par
         was = graph.tensors[given].shape[channel_axis(given, graph)]
         return {"groups": channels} if op.attributes["groups"] == was > 1 else {}
     groups = channels // max(columns, 1)
-    # A weight of one column before its rows belongs to an op that is depthwise at any width.
-    is_depthwise = axes[1] < axes[0] or groups > 1 == columns
+    is_depthwise = is_depthwise_weight(axes) or groups > 1 == columns
     return {"groups": groups, "kind": "depthwise_conv" if is_depthwise else "conv"}
 
 

@@ -15,10 +15,8 @@ from tests.tflite_networks import RESOLVERS, feed, run
 
 from edgewright.errors import ModelError, UnsupportedModelError
 from edgewright.formats.tflite import apply, edited, read
-from edgewright.graph.channels import ChannelGroup
 from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.types import Graph
-from edgewright.graph.width_edits import SetWidth
 
 INF = float("inf")
 
@@ -87,11 +85,6 @@ def test_a_slice_can_not_wait() -> None:
     model = conv_relu()
     with pytest.raises(UnsupportedModelError, match="file order"):
         edited(model, strips(read(model), after="a0"))
-
-
-def test_width_edits_are_refused() -> None:
-    with pytest.raises(UnsupportedModelError):
-        edited(conv_relu(), [SetWidth(ChannelGroup("g", 5, ()), (0, 1))])
 
 
 def test_a_script_that_does_not_fit() -> None:

@@ -16,7 +16,7 @@ import onnx
 from onnx import NodeProto, TensorProto, numpy_helper
 
 from edgewright.errors import UnsupportedModelError
-from edgewright.formats.onnx.changes import Change
+from edgewright.formats.changes import Change
 from edgewright.formats.onnx.external import read_external
 from edgewright.formats.onnx.folding import evaluate
 from edgewright.formats.onnx.nodes import Node, in_range

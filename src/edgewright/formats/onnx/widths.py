@@ -1,6 +1,5 @@
 """Width edits applied to an ONNX model."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -8,7 +7,7 @@ import onnx
 from onnx import ModelProto, NodeProto, TensorProto
 
 from edgewright.errors import UnsupportedModelError
-from edgewright.formats.onnx.changes import AxisChange, Change
+from edgewright.formats.changes import Change, changes_of
 from edgewright.formats.onnx.infer import infer
 from edgewright.formats.onnx.load import opset_of
 from edgewright.formats.onnx.read import Reading, understand_model
@@ -16,7 +15,6 @@ from edgewright.formats.onnx.reading import reads
 from edgewright.formats.onnx.steering import Steering, followed, is_steered
 from edgewright.formats.onnx.values import Values
 from edgewright.formats.onnx.weights import Weights
-from edgewright.graph.axis_layout import Part, axis_sources
 from edgewright.graph.types import Graph, Shape
 from edgewright.graph.width_edits import SetWidth
 
@@ -49,25 +47,14 @@ def with_widths(
 
 def _changes(reading: Reading, edits: Sequence[SetWidth]) -> dict[str, Change]:
     """What the script does to each constant that the network's ops read."""
-    tensors = reading.graph.tensors
-    parts: defaultdict[tuple[str, int], list[Part]] = defaultdict(list)
-    for edit in edits:
-        for member in edit.group.members:
-            if tensors[member.tensor].is_constant:
-                parts[member.tensor, member.axis].append(Part(member, edit.group.width, edit.kept, edit.added))
-    axes: defaultdict[str, list[AxisChange]] = defaultdict(list)
-    for (name, axis), its in sorted(parts.items()):
-        size = tensors[name].shape[axis]
-        sources = axis_sources(size, its)
-        if sources != tuple(range(size)):
-            axes[name].append(AxisChange(axis, sources, its[0].member.fill))
+    changes = changes_of(reading.graph, edits)
     readers: dict[str, tuple[NodeProto, int]] = {}
     for node in reading.nodes:
         if node.op_type in _PER_CHANNEL:
-            readers |= {name: (node, index) for index, name in enumerate(node.input) if name in axes}
+            readers |= {name: (node, index) for index, name in enumerate(node.input) if name in changes}
     return {
-        name: _as_stored(Change(tuple(its)), *readers[name], reading) if name in readers else Change(tuple(its))
-        for name, its in axes.items()
+        name: _as_stored(change, *readers[name], reading) if name in readers else change
+        for name, change in changes.items()
     }
 
 

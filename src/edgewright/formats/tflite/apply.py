@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from edgewright.errors import UnsupportedModelError
 from edgewright.formats.tflite.building import Builder
 from edgewright.formats.tflite.pruning import References, drop_unread
-from edgewright.formats.tflite.read import Reading, understand
+from edgewright.formats.tflite.read import Reading, read, understand
 from edgewright.formats.tflite.save import packed, save
 from edgewright.formats.tflite.schema import Struct
 from edgewright.formats.tflite.tensors import indices
+from edgewright.formats.tflite.widths import check, set_widths
 from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.edits import apply as apply_to_graph
 from edgewright.graph.types import Graph, Shape
@@ -39,6 +39,13 @@ def edited(source: Path | bytes, edits: Sequence[Edit], input_shapes: Mapping[st
     reading = understand(source, input_shapes)
     after = apply_to_graph(reading.graph, edits)
     before = References(reading.model)
+    widths = [edit for edit in edits if isinstance(edit, SetWidth)]
+    if widths:
+        set_widths(reading, after, widths)
+        drop_unread(reading.model, before, True)
+        made = packed(reading.model, reading.data, reading.source)
+        check(reading, read(made), after)
+        return made
     builder = Builder(reading, after)
     inserted = dict(filter(None, (_operator_of(edit, builder) for edit in edits)))
     reading.subgraph.operators = _in_order(reading, after, inserted)
@@ -58,10 +65,8 @@ def _operator_of(edit: Edit, builder: Builder) -> tuple[str, Struct] | None:
             return edit.name, builder.clone(edit)
         case Concat():
             return edit.name, builder.concat(edit)
-        case RemoveOp():
+        case RemoveOp() | SetWidth():
             return None
-        case SetWidth():
-            raise UnsupportedModelError(f"{builder.reading.source}: widths of TFLite models can't be changed")
 
 
 def _in_order(reading: Reading, after: Graph, inserted: Mapping[str, Struct]) -> list[Struct]:

@@ -1,13 +1,18 @@
 """What width edits do to the items of a constant."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from edgewright.formats.onnx.values import Array
-from edgewright.graph.axis_layout import NEW
-from edgewright.graph.types import Shape
+from edgewright.graph.axis_layout import NEW, Part, axis_sources
+from edgewright.graph.types import Graph, Shape
+from edgewright.graph.width_edits import SetWidth
+
+Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +92,19 @@ def _repeated(sources: tuple[int, ...]) -> tuple[int, ...]:
         last = source if source != NEW else last
         found.append(last)
     return tuple(found)
+
+
+def changes_of(graph: Graph, edits: Sequence[SetWidth]) -> dict[str, Change]:
+    """What a script of width edits does to each constant that the network's ops read; raises as `axis_sources` does."""
+    parts: defaultdict[tuple[str, int], list[Part]] = defaultdict(list)
+    for edit in edits:
+        for member in edit.group.members:
+            if graph.tensors[member.tensor].is_constant:
+                parts[member.tensor, member.axis].append(Part(member, edit.group.width, edit.kept, edit.added))
+    axes: defaultdict[str, list[AxisChange]] = defaultdict(list)
+    for (name, axis), its in sorted(parts.items()):
+        size = graph.tensors[name].shape[axis]
+        sources = axis_sources(size, its)
+        if sources != tuple(range(size)):
+            axes[name].append(AxisChange(axis, sources, its[0].member.fill))
+    return {name: Change(tuple(its)) for name, its in axes.items()}
