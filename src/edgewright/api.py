@@ -149,6 +149,7 @@ def fit(
     learned = learn(found)
     store.write_profile(name, found)
     store.write_model(name, learned)
+    _learn_energy(store, name, found)
     return _summary(name)
 
 
@@ -334,6 +335,14 @@ def _refuse_to_replace(store: "DeviceStore", name: str) -> None:
     """What was measured here took minutes, and is not replaced by a table."""
     if store.profile_path(name).exists() and store.profile(name).runtime_version:
         raise StoreError(f"device {name!r} holds what was measured on this machine; choose another --name")
+
+
+def _learn_energy(store: "DeviceStore", name: str, measured: Profile) -> None:
+    """The model of the device's energy, where the profile holds any."""
+    from edgewright.timing.energy import fit_energy, holds_energy
+
+    if holds_energy(measured):
+        store.write_energy_model(name, fit_energy(measured))
 
 
 def _summary(name: str) -> DeviceSummary:

@@ -2,6 +2,7 @@
 
     HOME/devices/NAME/profile.jsonl    the measurements, a line each
     HOME/devices/NAME/model.json       the execution-time model
+    HOME/devices/NAME/energy.json      the same of energy, where the measurements hold any
 
 HOME is the environment variable EDGEWRIGHT_HOME, or else the user-data folder of the system.
 """
@@ -50,6 +51,10 @@ class DeviceStore:
         """Where the execution-time model of a device is, or will be."""
         return self._folder(name) / "model.json"
 
+    def energy_path(self, name: str) -> Path:
+        """Where the model of a device's energy is, or will be."""
+        return self._folder(name) / "energy.json"
+
     def profile(self, name: str) -> Profile:
         """The measurements of a device."""
         path = self.profile_path(name)
@@ -60,6 +65,13 @@ class DeviceStore:
         path = self.model_path(name)
         return ExecutionTimeModel.from_json(self._text(name, path), str(path))
 
+    def energy_model(self, name: str) -> ExecutionTimeModel:
+        """What was learned of a device's energy: wherever it says seconds, joules of one run are meant."""
+        path = self.energy_path(name)
+        if name in self.names() and not path.exists():
+            raise StoreError(f"device {name!r} has no energy: its profile holds times alone; see `--energy` of profile")
+        return ExecutionTimeModel.from_json(self._text(name, path), str(path))
+
     def write_profile(self, name: str, profile: Profile) -> Path:
         """Replace the measurements of a device."""
         return self._write(self.profile_path(name), dump_profile(profile))
@@ -68,9 +80,13 @@ class DeviceStore:
         """Replace what was learned of a device."""
         return self._write(self.model_path(name), model.to_json())
 
+    def write_energy_model(self, name: str, model: ExecutionTimeModel) -> Path:
+        """Replace what was learned of a device's energy."""
+        return self._write(self.energy_path(name), model.to_json())
+
     def forget(self, name: str) -> None:
         """Remove all that is stored of a device."""
-        for path in (self.model_path(name), self.profile_path(name)):
+        for path in (self.energy_path(name), self.model_path(name), self.profile_path(name)):
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:
