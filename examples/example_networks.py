@@ -1,0 +1,103 @@
+"""The networks of the examples: small ones of the shapes that phones and boards run."""
+
+import torch
+from torch import nn
+
+
+class Vgg(nn.Module):
+    """Convolutions in stages with pooling between, then two wide fully connected layers (Simonyan, Zisserman 2014).
+
+    The first stage is one convolution of stride 2.
+    """
+
+    def __init__(self, stages: tuple[tuple[int, ...], ...], hidden: int, classes: int = 10, side: int = 32) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        width, stride = 3, 2
+        for stage in stages:
+            for made in stage:
+                layers += [nn.Conv2d(width, made, 3, stride, padding=1, bias=False), nn.BatchNorm2d(made), nn.ReLU()]
+                width, stride = made, 1
+            if stage is not stages[0]:
+                layers.append(nn.MaxPool2d(2))
+        self.features = nn.Sequential(*layers)
+        left = (side >> len(stages)) ** 2
+        self.classifier = nn.Sequential(
+            nn.Flatten(), nn.Linear(width * left, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, classes),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.features(x))
+
+
+class Block(nn.Module):
+    """Two convolutions beside a shortcut, which is projected where the shape changes (He et al. 2015)."""
+
+    def __init__(self, seen: int, made: int, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(seen, made, 3, stride, padding=1, bias=False)
+        self.first_norm = nn.BatchNorm2d(made)
+        self.second = nn.Conv2d(made, made, 3, padding=1, bias=False)
+        self.second_norm = nn.BatchNorm2d(made)
+        self.shortcut = nn.Sequential()
+        if seen != made or stride != 1:
+            self.shortcut = nn.Sequential(nn.Conv2d(seen, made, 1, stride, bias=False), nn.BatchNorm2d(made))
+        self.relu = nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        inner = self.second_norm(self.second(self.relu(self.first_norm(self.first(x)))))
+        return self.relu(inner + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """A stem of stride 2, stages of blocks (each but the first halves the side), the mean over the map, a classifier."""
+
+    def __init__(self, widths: tuple[int, ...], blocks: int, classes: int = 10) -> None:
+        super().__init__()
+        first = widths[0]
+        self.stem = nn.Sequential(nn.Conv2d(3, first, 3, 2, padding=1, bias=False), nn.BatchNorm2d(first), nn.ReLU())
+        made: list[nn.Module] = []
+        seen = first
+        for stage, width in enumerate(widths):
+            for index in range(blocks):
+                made.append(Block(seen, width, 2 if stage and not index else 1))
+                seen = width
+        self.blocks = nn.Sequential(*made)
+        self.classifier = nn.Linear(seen, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.blocks(self.stem(x)).mean(dim=(2, 3)))
+
+
+class DeepSense(nn.Module):
+    """Convolutions along time over all signals, then a recurrent network, as in DeepSense (Yao et al. 2016)."""
+
+    def __init__(self, signals: int, convolutions: tuple[int, ...], hidden: int, layers: int, classes: int) -> None:
+        super().__init__()
+        made: list[nn.Module] = []
+        seen = signals
+        for width in convolutions:
+            made += [nn.Conv1d(seen, width, 5, padding=2, bias=False), nn.BatchNorm1d(width), nn.ReLU()]
+            made.append(nn.MaxPool1d(2))
+            seen = width
+        self.convolutions = nn.Sequential(*made)
+        self.recurrent = nn.GRU(seen, hidden, layers, batch_first=True)
+        self.classifier = nn.Linear(hidden, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        steps, _ = self.recurrent(self.convolutions(x).permute(0, 2, 1))
+        return self.classifier(steps.mean(dim=1))
+
+
+class Speech(nn.Module):
+    """A bidirectional LSTM over the bands of a spectrogram, the mean over time, and two linear layers."""
+
+    def __init__(self, bands: int, hidden: int, layers: int, dense: int, classes: int) -> None:
+        super().__init__()
+        self.recurrent = nn.LSTM(bands, hidden, layers, batch_first=True, bidirectional=True)
+        self.classifier = nn.Sequential(nn.Linear(2 * hidden, dense), nn.ReLU(), nn.Linear(dense, classes))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        steps, _ = self.recurrent(x)
+        return self.classifier(steps.mean(dim=1))

@@ -1,0 +1,18 @@
+"""Human activities from the accelerometer and the gyroscope of a phone:
+
+EXAMPLE_DATA=DIR edgewright compress examples/har.py:task --device NAME --time 0.5 -o small
+"""
+
+import example_data
+import example_networks
+import example_training
+
+from edgewright.compression.task import Task
+
+HAR = example_training.Recipe(
+    "har", lambda: example_networks.DeepSense(9, (48, 64), 64, 2, 6), example_data.har, 400, 0.003, adam=True
+)
+
+
+def task() -> Task:
+    return example_training.task(HAR, HAR.data())
