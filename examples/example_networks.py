@@ -51,7 +51,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """A stem of stride 2, stages of blocks (each but the first halves the side), the mean over the map, a classifier."""
+    """A stem of stride 2, stages of blocks (each but the first halves the side), the mean, a linear layer."""
 
     def __init__(self, widths: tuple[int, ...], blocks: int, classes: int = 10) -> None:
         super().__init__()
