@@ -17,10 +17,8 @@ from tests.tiling.models import chain, residual
 
 from edgewright.errors import BudgetError
 from edgewright.formats.onnx import read
-from edgewright.graph.types import Graph
 from edgewright.runtimes.lean_note import LeanNote, read_note
-from edgewright.tiling import fit_to_memory
-from edgewright.tiling.fit_to_memory import Fitted, Target, Wish, fit
+from edgewright.tiling.fit_to_memory import Fitted, Fitting, Target, Wish
 
 FAKE = pytest.mark.usefixtures("device")
 
@@ -103,12 +101,14 @@ def test_the_file_says_which_settings_it_needs(
 ) -> None:
     """`arena` where it meets the budget, `lean` where only that does; none where they were not chosen."""
 
-    def fit_where_met(graph: Graph, wish: Wish, target: Target, source: str) -> Fitted:
-        if target.settings not in ("default", met):
-            raise BudgetError(f"{source}: not met")
-        return fit(graph, wish, target, source)
+    wished = Fitting.wished
 
-    monkeypatch.setattr(fit_to_memory, "fit", fit_where_met)
+    def wished_where_met(fitting: Fitting, wish: Wish) -> Fitted:
+        if fitting.target.settings not in ("default", met):
+            raise BudgetError("not met")
+        return wished(fitting, wish)
+
+    monkeypatch.setattr(Fitting, "wished", wished_where_met)
     out = tmp_path / "out.onnx"
     told = run("tile", model, "-o", out, "--memory", "2MB", "--no-check", "--json").json
     assert told["settings"] == met

@@ -12,10 +12,13 @@ from edgewright.tiling.estimate import Floats
 from edgewright.tiling.lower import lower
 from edgewright.tiling.plan import TilingPlan
 from edgewright.tiling.rates import OpTime, Rates, network_macs
-from edgewright.tiling.search import Pricing, frontier, least_memory, search
+from edgewright.tiling.search import PlanSearch, Pricing, frontier
+from edgewright.tiling.space import Space
 from edgewright.timing import ExecutionTimeModel
-from edgewright.units import format_bytes, parse_bytes
+from edgewright.units import parse_bytes
 
+_NEXT_SHARE = 0.99
+"""Where a plan turns out to need more than was asked for, less is asked for by so much at the least."""
 _COPIES = 2.0
 """What is cut out of blocks of channels leaves them before and enters them behind, each at half the price of a copy."""
 
@@ -130,47 +133,69 @@ def fit(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fi
     No groups where none are needed. Raises BudgetError, which names the op in the way and the least budget that can be
     met.
     """
-    pricing = target.pricing(graph)
     try:
-        if wish.bytes is None:
-            return _fitted(graph, least_memory(graph, wish.slowdown or 1.0, pricing), target)
-        return _inside(graph, wish.bytes, pricing, target)
+        return Fitting(graph, target).wished(wish)
     except BudgetError as error:
         raise BudgetError(f"{source}: {error}") from error
 
 
 def fit_anyhow(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fitted:
     """`fit` under the settings `arena`, which cost no time, or under `lean` where only they meet the budget."""
+    found = Fitting(graph, replace(target, settings="arena"))
     try:
-        return fit(graph, wish, replace(target, settings="arena"), source)
+        return found.wished(wish)
     except BudgetError:
-        return fit(graph, wish, replace(target, settings="lean"), source)
+        pass
+    try:
+        return found.under("lean").wished(wish)
+    except BudgetError as error:
+        raise BudgetError(f"{source}: {error}") from error
 
 
-def _inside(graph: Graph, budget_bytes: int, pricing: Pricing, target: Target) -> Fitted:
-    """The plan for a budget; the search prices arenas a little low, so it is asked again for less where that shows."""
-    found = _fitted(graph, search(graph, budget_bytes, pricing), target)
-    wanted = float(budget_bytes)
-    while found.after.peak_bytes > budget_bytes:
-        wanted *= min(budget_bytes / found.after.peak_bytes, 0.99)
-        try:
-            found = _fitted(graph, search(graph, int(wanted), pricing), target)
-        except BudgetError as error:
-            least = found.after.peak_bytes
-            raise BudgetError(
-                f"{format_bytes(budget_bytes)} can't be met: op {found.after.peak_op!r} stands in the way; "
-                f"the least budget that can be met is {format_bytes(least)} ({least} bytes)"
-            ) from error
-    return found
+class Fitting:
+    """The search for one network and target, with the fits of the plans that were looked at closely."""
 
+    def __init__(self, graph: Graph, target: Target, plans: PlanSearch | None = None) -> None:
+        self.graph, self.target = graph, target
+        self.plans = plans or PlanSearch(graph, target.pricing(graph), Space())
+        self.before = target.peak(graph)
+        self.before_s = target.seconds(graph, self.before)
 
-def _fitted(graph: Graph, plan: TilingPlan, target: Target) -> Fitted:
-    edits = lower(graph, plan)
-    after = apply(graph, edits) if edits else graph
-    return Fitted(
-        plan, edits, target.peak(graph), target.peak(after),
-        target.seconds(graph), target.seconds(after), network_macs(graph),
-    )  # fmt: skip
+    def under(self, settings: Settings) -> "Fitting":
+        """The same under other settings."""
+        target = replace(self.target, settings=settings)
+        return Fitting(self.graph, target, self.plans.repriced(target.pricing(self.graph)))
+
+    def wished(self, wish: Wish) -> Fitted:
+        if wish.bytes is None:
+            return self.of(self.plans.least_memory(wish.slowdown or 1.0))
+        return self.inside(wish.bytes)
+
+    def inside(self, budget_bytes: int) -> Fitted:
+        """The plan for a budget; the search prices arenas a little low, so it is asked again for less if that shows."""
+        if self.before.peak_bytes <= budget_bytes:
+            return self.of(self.plans.untiled)
+        wanted = float(budget_bytes)
+        while wanted >= 1:
+            try:
+                plan = self.plans.fastest(int(wanted))
+            except BudgetError:
+                break
+            if plan.groups and (found := self.of(plan)).after.peak_bytes <= budget_bytes:
+                return found
+            over = budget_bytes / found.after.peak_bytes if plan.groups else 1.0
+            wanted *= min(over, _NEXT_SHARE)
+        smallest = self.of(self.plans.smallest())
+        if smallest.after.peak_bytes <= budget_bytes:
+            return smallest
+        raise self.plans.unmet(budget_bytes, smallest.after.peak_bytes)
+
+    def of(self, plan: TilingPlan) -> Fitted:
+        """What is predicted of a plan."""
+        edits = lower(self.graph, plan)
+        after = self.target.peak(changed := apply(self.graph, edits)) if edits else self.before
+        after_s = self.target.seconds(changed, after) if edits else self.before_s
+        return Fitted(plan, edits, self.before, after, self.before_s, after_s, network_macs(self.graph))
 
 
 def frontier_of(graph: Graph, target: Target) -> tuple[TilingPlan, ...]:

@@ -47,54 +47,80 @@ def search(graph: Graph, budget_bytes: int, pricing: Pricing | None = None, spac
 
     Raises BudgetError, which names the op that stands in the way and the least budget that can be met.
     """
-    candidates = _Candidates(graph, pricing or Pricing(), space or Space())
-    if candidates.untiled.peak_bytes <= budget_bytes:
-        return candidates.untiled
-    fits = [index for index, one in enumerate(candidates.found) if one.peak_bytes <= budget_bytes]
-    first = fits[0] if fits else len(candidates.found) - 1
-    if candidates.plan(first).peak_bytes > budget_bytes:
-        first = candidates.bisect(first, lambda plan: plan.peak_bytes <= budget_bytes)
-    plans = [candidates.plan(index) for index in candidates.around(first)]
-    plans = [plan for plan in plans if plan.peak_bytes <= budget_bytes]
-    if not plans:
-        raise _unmet(candidates, budget_bytes)
-    return min(plans, key=lambda plan: plan.predicted_s)
+    return PlanSearch(graph, pricing or Pricing(), space or Space()).fastest(budget_bytes)
 
 
 def least_memory(
     graph: Graph, slowdown: float, pricing: Pricing | None = None, space: Space | None = None
 ) -> TilingPlan:
     """The plan with the least peak among those that take at most `slowdown` times as long as the untiled network."""
-    candidates = _Candidates(graph, pricing or Pricing(), space or Space())
-    limit_s = slowdown * candidates.untiled.predicted_s
-    first_slow = candidates.bisect(0, lambda plan: plan.predicted_s > limit_s)
-    plans = [candidates.untiled, *(candidates.plan(index) for index in candidates.around(first_slow))]
-    return min((plan for plan in plans if plan.predicted_s <= limit_s), key=lambda plan: plan.peak_bytes)
+    return PlanSearch(graph, pricing or Pricing(), space or Space()).least_memory(slowdown)
 
 
 def frontier(graph: Graph, pricing: Pricing | None = None, space: Space | None = None) -> tuple[TilingPlan, ...]:
     """Plans that none beats in both memory and time, from the fastest to the smallest."""
-    candidates = _Candidates(graph, pricing or Pricing(), space or Space())
-    plans = [candidates.untiled, *(candidates.plan(index) for index in candidates.spread(_MOST_POINTS))]
-    kept: list[TilingPlan] = []
-    for plan in sorted(plans, key=lambda plan: (plan.predicted_s, plan.peak_bytes)):
-        if not kept or plan.peak_bytes < kept[-1].peak_bytes:
-            kept.append(plan)
-    return tuple(kept)
+    return PlanSearch(graph, pricing or Pricing(), space or Space()).frontier()
 
 
-class _Candidates:
-    """Estimated plans, from the fastest to the smallest, and the price of those that are looked at."""
+class PlanSearch:
+    """Estimated plans of a network, from the fastest to the smallest, and the price of those that are looked at."""
 
-    def __init__(self, graph: Graph, pricing: Pricing, space: Space) -> None:
-        self.graph, self.pricing = graph, pricing
+    def __init__(self, graph: Graph, pricing: Pricing, space: Space, found: Sequence[Estimate] | None = None) -> None:
+        self.graph, self.pricing, self.space = graph, pricing, space
         self.price = pricing.price or pricing.rates.price
         self.macs = network_macs(graph)
         self.plans: dict[int, TilingPlan] = {}
         self.untiled = self.judged(())
-        times = pricing.times if pricing.times is not None else pricing.rates.times(graph)
-        found = outline(graph, times, pricing.expresses)
-        self.found: Sequence[Estimate] = estimates(found, pricing.rates, space)
+        self.found: Sequence[Estimate] = self._estimates() if found is None else found
+
+    def repriced(self, pricing: Pricing) -> "PlanSearch":
+        """The same estimates, where only the price of rewritten networks is another one."""
+        return PlanSearch(self.graph, pricing, self.space, self.found)
+
+    def fastest(self, budget_bytes: int) -> TilingPlan:
+        """As `search`."""
+        if self.untiled.peak_bytes <= budget_bytes:
+            return self.untiled
+        fits = [index for index, one in enumerate(self.found) if one.peak_bytes <= budget_bytes]
+        first = fits[0] if fits else len(self.found) - 1
+        if self.plan(first).peak_bytes > budget_bytes:
+            first = self.bisect(first, lambda plan: plan.peak_bytes <= budget_bytes)
+        plans = [plan for plan in map(self.plan, self.around(first)) if plan.peak_bytes <= budget_bytes]
+        if not plans:
+            raise self.unmet(budget_bytes, self.smallest().peak_bytes)
+        return min(plans, key=lambda plan: plan.predicted_s)
+
+    def least_memory(self, slowdown: float) -> TilingPlan:
+        """As the function of that name."""
+        limit_s = slowdown * self.untiled.predicted_s
+        first_slow = self.bisect(0, lambda plan: plan.predicted_s > limit_s)
+        plans = [self.untiled, *map(self.plan, self.around(first_slow))]
+        return min((plan for plan in plans if plan.predicted_s <= limit_s), key=_peak)
+
+    def frontier(self) -> tuple[TilingPlan, ...]:
+        """As the function of that name."""
+        plans = [self.untiled, *map(self.plan, self.spread(_MOST_POINTS))]
+        kept: list[TilingPlan] = []
+        for plan in sorted(plans, key=lambda plan: (plan.predicted_s, plan.peak_bytes)):
+            if not kept or plan.peak_bytes < kept[-1].peak_bytes:
+                kept.append(plan)
+        return tuple(kept)
+
+    def smallest(self) -> TilingPlan:
+        """The plan of the least peak."""
+        return min((self.untiled, *map(self.plan, self.around(len(self.found) - 1))), key=_peak)
+
+    def unmet(self, budget_bytes: int, least_bytes: int) -> BudgetError:
+        """The error of a budget that no plan meets, where so much is the least."""
+        return BudgetError(
+            f"{format_bytes(budget_bytes)} can't be met: op {self._widest_op(self.smallest())!r} stands in the way; "
+            f"the least budget that can be met is {format_bytes(least_bytes)} ({least_bytes} bytes)"
+        )
+
+    def _estimates(self) -> Sequence[Estimate]:
+        pricing = self.pricing
+        times = pricing.times if pricing.times is not None else pricing.rates.times(self.graph)
+        return estimates(outline(self.graph, times, pricing.expresses), pricing.rates, self.space)
 
     def plan(self, index: int) -> TilingPlan:
         """A plan with the price of its rewritten network."""
@@ -135,27 +161,16 @@ class _Candidates:
         last = len(self.found) - 1
         return sorted({round(i * last / (count - 1)) for i in range(count)})
 
-
-def _unmet(candidates: _Candidates, budget_bytes: int) -> BudgetError:
-    smallest = min((candidates.plan(index) for index in candidates.around(len(candidates.found) - 1)), key=_peak)
-    smallest = min(smallest, candidates.untiled, key=_peak)
-    return BudgetError(
-        f"{format_bytes(budget_bytes)} can't be met: op {_widest_op(candidates, smallest)!r} stands in the way; "
-        f"the least budget that can be met is {format_bytes(smallest.peak_bytes)} ({smallest.peak_bytes} bytes)"
-    )
+    def _widest_op(self, plan: TilingPlan) -> str:
+        """The op of the original network at whose place the rewritten one needs most."""
+        edits = lower(self.graph, plan, self.pricing.ordered, self.pricing.expresses)
+        rewritten = apply(self.graph, edits)
+        sources = {edit.name: edit.source for edit in edits if isinstance(edit, CloneOp)}
+        sources |= {op.name: op.name for op in self.graph.ops}
+        places = range(timeline(rewritten).peak_index, -1, -1)
+        before = (sources.get(rewritten.ops[place].name) for place in places)
+        return next((name for name in before if name), self.graph.ops[0].name)
 
 
 def _peak(plan: TilingPlan) -> int:
     return plan.peak_bytes
-
-
-def _widest_op(candidates: _Candidates, plan: TilingPlan) -> str:
-    """The op of the original network at whose place the rewritten one needs most."""
-    graph, pricing = candidates.graph, candidates.pricing
-    edits = lower(graph, plan, pricing.ordered, pricing.expresses)
-    rewritten = apply(graph, edits)
-    sources = {edit.name: edit.source for edit in edits if isinstance(edit, CloneOp)}
-    sources |= {op.name: op.name for op in graph.ops}
-    places = range(timeline(rewritten).peak_index, -1, -1)
-    before = (sources.get(rewritten.ops[place].name) for place in places)
-    return next((name for name in before if name), graph.ops[0].name)
