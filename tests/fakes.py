@@ -30,6 +30,7 @@ class FakeRuntime:
     name = "fake"
     harness = Path("fake_harness.py")
     optimizes = True
+    tells_layers = True
 
     def build(self, layers: Sequence[LayerSpec]) -> bytes:
         return json.dumps([layer_to_dict(layer) for layer in layers]).encode()

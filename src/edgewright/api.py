@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from edgewright.report.view import Explanation, Subject
     from edgewright.store import DeviceStore
     from edgewright.timing import ExecutionTimeModel, HeldOut
+    from edgewright.widths.executed import Target
     from edgewright.widths.gains import GroupGain
 
 GENERAL_BUDGET_S, NETWORK_BUDGET_S = 420.0, 60.0
@@ -303,12 +304,21 @@ def _run(
 
 def _groups(graph: "Graph", learned: "ExecutionTimeModel") -> "tuple[GroupGain, ...]":
     """The channel groups for which another width is faster, where it is known what runs at other widths."""
-    if learned.runtime != "onnxruntime":
-        return ()
-    from edgewright.profiling.local import block_channels
     from edgewright.widths.gains import group_gains
 
-    return group_gains(graph, learned, block_channels())
+    return group_gains(graph, learned, width_target(learned.runtime, learned.settings or "all"))
+
+
+def width_target(runtime: str, level: str, model: Path | None = None) -> "Target":
+    """What a runtime executes at any widths; of LiteRT without the `model`, all the memory is taken to be its own."""
+    from edgewright.profiling.local import block_channels, delegates
+    from edgewright.widths.targets import LitertTarget, OnnxRuntimeTarget
+
+    if runtime == "litert":
+        is_delegated = level == "all"
+        taken = delegates(model) if is_delegated and model is not None else []
+        return LitertTarget.of(taken, is_delegated)
+    return OnnxRuntimeTarget(block_channels())
 
 
 def _checked(models: Sequence[Path], shapes: Shapes | None) -> Shapes:

@@ -5,18 +5,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from edgewright.api import File, OnProgress, Shapes, profile
+from edgewright.api import File, OnProgress, Shapes, profile, width_target
 from edgewright.api_memory import check_output
-from edgewright.errors import BudgetError, EdgewrightError, StoreError, UnsupportedModelError
+from edgewright.errors import BudgetError, EdgewrightError, StoreError
 
 if TYPE_CHECKING:
     from edgewright.formats.base import Format
     from edgewright.graph.types import LayerSpec
+    from edgewright.profiling.batch import Workplace
     from edgewright.profiling.bench import BenchReport
     from edgewright.profiling.stats import Ratio
     from edgewright.report.align_view import AlignView
+    from edgewright.runtimes.client import HarnessClient
     from edgewright.timing import ExecutionTimeModel
     from edgewright.widths.places import Widths
     from edgewright.widths.prove import Proven
@@ -29,6 +31,8 @@ LEARNING_S = 45.0
 _PROOF_S = 2.0
 _OPEN_BYTES = 2**31
 """Variants of so many bytes of weights are open at the same time."""
+_LAYERS_SHARE = 0.3
+"""The share of the budget after which no more layers are measured by themselves."""
 _PROOF_SHARE = 0.25
 """The share of the budget that is left for the proof at the end."""
 
@@ -55,6 +59,7 @@ def align(
     from edgewright.files import scratch_folder
     from edgewright.formats import open as open_format
     from edgewright.report.alignment import Outcome, align_view
+    from edgewright.runtimes import of_model
     from edgewright.widths.task import CORRECTED
 
     if not (max_growth >= 1 and max_memory_growth >= 1):
@@ -68,9 +73,10 @@ def align(
     if not task.places.groups:
         return align_view(Outcome(str(path), None, name, task))
     with scratch_folder(target.parent) as folder:
-        trials = _Trials(path, form, task, learned.threads, input_shapes or {}, folder, budget_s, on_progress)
+        runs = _Runs(learned.runtime or of_model(path), learned.threads, learned.settings or "all", input_shapes or {})
+        trials = _Trials(path, form, task, runs, folder, budget_s, on_progress)
         plans = task.plans()
-        corrected = task.after_measuring(trials.layers(list(plans.values())))
+        corrected = trials.corrected(list(plans.values()))
         plans[CORRECTED] = corrected.fastest(tuple(plans.values()))
         proven = trials.prove(list(plans.values()), corrected)
         report = trials.proof(proven.widths) if proven.widths != task.original else None
@@ -80,6 +86,27 @@ def align(
     return align_view(Outcome(str(path), str(target) if is_faster else None, name, task, plans, proven, report))
 
 
+@dataclass(frozen=True)
+class _Runs:
+    """How plans are run here."""
+
+    runtime: str
+    threads: int
+    level: str
+    shapes: Shapes
+
+    @property
+    def circumstances(self) -> dict[str, Any]:
+        from edgewright.profiling.local import core
+
+        return {"threads": self.threads, "level": self.level, "cpu": core(self.threads), "shapes": self.shapes}
+
+    def start(self) -> "HarnessClient":
+        from edgewright.profiling.local import start
+
+        return start(self.runtime)
+
+
 @dataclass
 class _Trials:
     """Plans as files, and how long they take here."""
@@ -87,8 +114,7 @@ class _Trials:
     path: Path
     form: "Format"
     task: "Task"
-    threads: int
-    shapes: Shapes
+    runs: _Runs
     folder: Path
     budget_s: float
     on_progress: OnProgress
@@ -96,21 +122,50 @@ class _Trials:
     _made: int = 0
     _started_s: float = field(default_factory=time.monotonic)
 
-    def layers(self, plans: Sequence["Widths"]) -> dict["LayerSpec", float]:
+    def corrected(self, plans: Sequence["Widths"]) -> "Task":
+        """The task with the times of layers that were measured in this network, or alone where none are told in it."""
+        from edgewright.profiling.local import workplace
+        from edgewright.runtimes import open as open_runtime
+
+        with workplace(self.runs.runtime, self.runs.threads, self.runs.level) as here:
+            if open_runtime(self.runs.runtime).tells_layers:
+                return self.task.after_measuring(self._profiled(here, plans))
+            return self._measured_alone(here, plans)
+
+    def _profiled(self, here: "Workplace", plans: Sequence["Widths"]) -> dict["LayerSpec", float]:
         """Seconds of each layer that runs in any of some plans, as the runtime's own profile shares them out."""
-        from edgewright.profiling.local import network_layers, workplace
+        from edgewright.profiling.local import network_layers
         from edgewright.report.view import shared_out
 
         found: dict[LayerSpec, list[float]] = {}
-        with workplace("onnxruntime", self.threads) as here:
-            for done, plan in enumerate(plans):
-                self.on_progress("measuring layers", 0.2 * done / len(plans))
-                if self.task.fits(plan):
-                    layers, samples_s = network_layers(here, self.file(plan), self.shapes)
-                    times_s = shared_out([layer.time_s for layer in layers], median(samples_s))
-                    for layer, time_s in zip(layers, times_s, strict=True):
-                        found.setdefault(layer.layer, []).append(time_s)
+        for done, plan in enumerate(plans):
+            self.on_progress("measuring layers", 0.2 * done / len(plans))
+            if self.task.fits(plan):
+                layers, samples_s = network_layers(here, self.file(plan), self.runs.shapes)
+                times_s = shared_out([layer.time_s for layer in layers], median(samples_s))
+                for layer, time_s in zip(layers, times_s, strict=True):
+                    found.setdefault(layer.layer, []).append(time_s)
         return {layer: median(times_s) for layer, times_s in found.items()}
+
+    def _measured_alone(self, here: "Workplace", plans: Sequence["Widths"]) -> "Task":
+        """The layers of the plans are measured, those of the plan that is fastest then, and so on until it stays."""
+        from edgewright.profiling.batch import calibrated, measure
+
+        here, task = calibrated(here), self.task
+        known: dict[LayerSpec, float] = {}
+        wanted = [task.original, *(plan for plan in plans if task.fits(plan))]
+        while True:
+            new = [layer for plan in wanted for layer in task.layers(plan) if layer not in known]
+            for layer in dict.fromkeys(new):
+                if self.spent_share() > _LAYERS_SHARE:
+                    return task
+                self.on_progress("measuring layers", self.spent_share())
+                alone = [one.time_s for one in measure(here, [layer], "align")]
+                known[layer] = (alone[0] + task.in_network([layer])[0]) if alone else task.frontiers.prices.of([layer])
+            if not new:
+                return task
+            task = self.task.after_measuring(known)
+            wanted = [task.fastest(wanted)]
 
     def prove(self, plans: Sequence["Widths"], corrected: "Task") -> "Proven":
         from edgewright.widths.prove import prove
@@ -134,12 +189,11 @@ class _Trials:
 
     def race(self, plans: Sequence["Widths"]) -> Sequence["Ratio"]:
         """The times of plans in relation to the first of them."""
-        from edgewright.profiling.local import core, start
         from edgewright.profiling.race import RaceSetup, race
 
         self.on_progress(f"measuring, {self._made} plans so far", min(self.spent_share(), 1.0))
-        setup = RaceSetup(self.threads, cpu=core(self.threads), shapes=self.shapes)
-        ratios = race(lambda: start("onnxruntime"), [self.file(plan) for plan in plans], setup).ratios
+        setup = RaceSetup(**self.runs.circumstances)
+        ratios = race(self.runs.start, [self.file(plan) for plan in plans], setup).ratios
         for made in [self._files.pop(plan) for plan in plans[1:] if plan in self._files]:
             made.unlink()
         return ratios
@@ -147,11 +201,10 @@ class _Trials:
     def proof(self, plan: "Widths") -> "BenchReport":
         """The plan beside the model as it is. Raises EdgewrightError where outputs differ."""
         from edgewright.profiling.bench import BenchSetup, bench
-        from edgewright.profiling.local import core, start
 
-        setup = BenchSetup(threads=self.threads, cpu=core(self.threads), shapes=self.shapes, budget_s=_PROOF_S)
+        setup = BenchSetup(runtime=self.runs.runtime, budget_s=_PROOF_S, **self.runs.circumstances)
         report = bench(
-            lambda: start("onnxruntime"), [self.path, self.file(plan)], setup, True,
+            self.runs.start, [self.path, self.file(plan)], setup, True,
             lambda done, steps: self.on_progress("proving", 1 - _PROOF_SHARE * (1 - done / steps)),
         )  # fmt: skip
         if report.failures:
@@ -166,7 +219,7 @@ class _Trials:
             self._made += 1
             made = self.folder / f"{self._made}{self.path.suffix}"
             edits = self.task.plan(plan).edits
-            self.form.apply(self.path, edits, made, self.shapes)
+            self.form.apply(self.path, edits, made, self.runs.shapes)
             self._check(plan, made)
             self._files[plan] = made
         return self._files[plan]
@@ -175,7 +228,7 @@ class _Trials:
         from edgewright.widths.verify import problems
 
         found = problems(
-            self.task.places.graph, self.task.plan(plan), self.form.read(made, self.shapes), self.task.max_growth
+            self.task.places.graph, self.task.plan(plan), self.form.read(made, self.runs.shapes), self.task.max_growth
         )
         if found:
             raise EdgewrightError(f"{self.path}: the widened network is not whole: {found[0]}; please report it")
@@ -189,8 +242,6 @@ def _learned(
     from edgewright.store import open_store, usual_name
 
     runtime = of_model(path)
-    if runtime != "onnxruntime":
-        raise UnsupportedModelError(f"{path}: align knows what onnxruntime executes, not yet what {runtime} does")
     store, usual = open_store(), usual_name(runtime)
     form.read(path, shapes)
     if device is None and not any(store.model_path(name).exists() for name in store.names()):
@@ -208,11 +259,12 @@ def _task(
     from edgewright.formats.base import HoldsConstants
     from edgewright.graph.channel_groups import find_groups
     from edgewright.graph.dead_channels import dead_channels
-    from edgewright.profiling.local import block_channels
+    from edgewright.runtimes import of_model
     from edgewright.widths.task import Task
 
     graph = form.read(path, shapes)
     groups = find_groups(graph)
     constants = form.constants(path, shapes) if isinstance(form, HoldsConstants) else {}
     dead = dead_channels(graph, groups, constants) if constants else {}
-    return Task.of(graph, groups, learned, block_channels(), *growth, dead)
+    target = width_target(of_model(path), learned.settings or "all", path)
+    return Task.of(graph, groups, learned, target, *growth, dead)

@@ -12,19 +12,21 @@ from edgewright.graph.types import LayerSpec
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.widths.gains import group_gains
 from edgewright.widths.price import Prices
+from edgewright.widths.targets import OnnxRuntimeTarget
 from edgewright.widths.task import CORRECTED, FASTEST, Task
 
 DEVICE = cast(ExecutionTimeModel, SteppedDevice(8))
+TARGET = OnnxRuntimeTarget(8)
 
 
 def task_of(channels: int, max_growth: float = 1.5, max_memory_growth: float = 2.0) -> Task:
     graph = read(chain((3, 1), (3, 1), (3, 1), channels=channels))
-    return Task.of(graph, find_groups(graph), DEVICE, 8, max_growth, max_memory_growth, {})
+    return Task.of(graph, find_groups(graph), DEVICE, TARGET, max_growth, max_memory_growth, {})
 
 
 def test_a_group_counts_all_layers_that_share_it() -> None:
     graph = read(chain((3, 1), (3, 1), (3, 1), channels=15))
-    gains = group_gains(graph, DEVICE, 8)
+    gains = group_gains(graph, DEVICE, TARGET)
     assert gains
     for gain in gains:
         assert (gain.width, gain.faster_width) == (15, 16)
@@ -34,7 +36,7 @@ def test_a_group_counts_all_layers_that_share_it() -> None:
 
 
 def test_whole_blocks_have_nothing_to_gain() -> None:
-    assert group_gains(read(chain((3, 1), (3, 1), (3, 1), channels=16)), DEVICE, 8) == ()
+    assert group_gains(read(chain((3, 1), (3, 1), (3, 1), channels=16)), DEVICE, TARGET) == ()
 
 
 def test_plans_keep_to_the_bound_and_constants_are_among_them() -> None:

@@ -14,8 +14,9 @@ from edgewright.graph.types import Graph, LayerSpec
 from edgewright.memory.onnxruntime import predict_peak
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.widths.candidates import blocks_of
+from edgewright.widths.executed import Executed, Lies
 from edgewright.widths.frontier import Frontiers, Options, WidthPrices
-from edgewright.widths.layouts import Layouts, Lies
+from edgewright.widths.layouts import Layouts
 from edgewright.widths.places import Places, Widths
 from edgewright.widths.plan import WidthPlan, plan_of
 from edgewright.widths.price import Prices
@@ -137,7 +138,7 @@ def check_kinds(objective: Objective, model: ExecutionTimeModel) -> None:
         )
 
 
-def _layers(layouts: Layouts) -> list[LayerSpec]:
+def _layers(layouts: Executed) -> list[LayerSpec]:
     """The layers that run at the widths that the groups have."""
     lies = {name: Lies() for name in layouts.network.inputs}
     found: list[LayerSpec] = []

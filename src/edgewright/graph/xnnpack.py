@@ -7,6 +7,7 @@ operators that the runtime's own profiler names.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from edgewright.graph.layers import layer_of
 from edgewright.graph.types import Graph, LayerSpec, Op, Window
 
 _FREE = frozenset({"reshape", "copy"})
@@ -56,6 +57,19 @@ def parts_of(graph: Graph, xnnpack: bool = True) -> tuple[Part, ...]:
         part = Part(op, _first(op.inputs), _first(last.outputs), (clamp.variant,) if clamp else ())
         parts.append(_padded(part, graph, readers, makers))
     return tuple(parts)
+
+
+def layer_of_part(part: Part, graph: Graph) -> LayerSpec:
+    """The layer that a part is."""
+    return part.applied(layer_of(part.op, _channels_last(part.op, graph)))
+
+
+def _channels_last(op: Op, graph: Graph) -> Graph:
+    """The graph with the axes of what resizes and reorders are on, which TFLite lays down and nothing else may tell."""
+    if op.kind not in ("resize", "reorder"):
+        return graph
+    named = {name: replace(graph.tensors[name], axes="NHWC") for name in (op.inputs[0], op.outputs[0])}
+    return replace(graph, tensors={**graph.tensors, **named})
 
 
 def _first(names: tuple[str, ...]) -> str:

@@ -29,12 +29,14 @@ class ExecutedLayer:
 class Runtime(Protocol):
     """A runtime says how to build a model of layers, and how to read what its harness answered.
 
-    `optimizes` tells that its harness writes the model that it really executes.
+    `optimizes` tells that its harness writes the model that it really executes, `tells_layers` that it says how long
+    each layer of a network took.
     """
 
     name: str
     harness: Path
     optimizes: bool
+    tells_layers: bool
 
     def build(self, layers: Sequence[LayerSpec]) -> bytes:
         """A model in which every layer stands in a branch of its own."""

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
-from edgewright.widths.layouts import Layouts, Lies, Taken
+from edgewright.widths.executed import Executed, Lies, Taken
 from edgewright.widths.places import Widths
 from edgewright.widths.price import Prices
 
@@ -51,7 +51,7 @@ Key = tuple[tuple[int, ...], tuple[Lies, ...]]
 class Frontiers:
     """The search over one network; what an op costs at given widths is computed once and serves every search."""
 
-    def __init__(self, layouts: Layouts, prices: Prices) -> None:
+    def __init__(self, layouts: Executed, prices: Prices) -> None:
         self.layouts, self.prices, self.places = layouts, prices, layouts.places
         self._taken: list[dict[Key, tuple[Taken, float]]] = [{} for _ in layouts.nodes]
 
@@ -173,7 +173,7 @@ class Frontiers:
             own = [
                 name
                 for name in dict.fromkeys(node.op.inputs)
-                if name in self.places.touching and self.layouts.network.tensors[name].is_constant and name not in seen
+                if name in self.places.touching and self.places.graph.tensors[name].is_constant and name not in seen
             ]
             seen.update(own)
             found.append(tuple(own))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from edgewright.graph.types import Graph
 from edgewright.timing.model import ExecutionTimeModel
+from edgewright.widths.executed import Target
 from edgewright.widths.task import Task
 
 WORTHWHILE = 0.005
@@ -26,11 +27,11 @@ class GroupGain:
     saves_s: float
 
 
-def group_gains(graph: Graph, model: ExecutionTimeModel, block: int) -> tuple[GroupGain, ...]:
+def group_gains(graph: Graph, model: ExecutionTimeModel, target: Target) -> tuple[GroupGain, ...]:
     """The groups of a network for which a nearby width is faster, those that save most first."""
     from edgewright.graph.channel_groups import find_groups
 
-    task = Task.of(graph, find_groups(graph), model, block, float("inf"), float("inf"), {})
+    task = Task.of(graph, find_groups(graph), model, target, float("inf"), float("inf"), {})
     return tuple(sorted((gain for gain in _gains(task) if gain is not None), key=lambda gain: -gain.saves_s))
 
 

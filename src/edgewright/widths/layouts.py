@@ -9,7 +9,6 @@ op by op and share all that does not depend on what it tries.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
 
 from edgewright.graph.cost import GATES
 from edgewright.graph.layers import layer_of
@@ -18,27 +17,14 @@ from edgewright.memory.onnxruntime.blocked import FOLDED_ACTIVATIONS, KEPT_ACTIV
 from edgewright.memory.onnxruntime.fusions import CONVS, PLAIN_CONV_ACTIVATIONS, has_bias, is_float, scales_channels
 from edgewright.memory.onnxruntime.network import Network, Node
 from edgewright.memory.onnxruntime.predict import folded
+from edgewright.widths.executed import Lies, Taken
 from edgewright.widths.places import Places
+
+__all__ = ["Layouts", "Lies", "Taken", "node_layer"]
 
 _TO_CHANNELS_LAST = (0, 2, 3, 1)
 _PARTS = {"hard_swish": ("hard_sigmoid",), "mish": ("softplus", "tanh")}
 _ONE = Window((1, 1), (1, 1), (1, 1), ((0, 0), (0, 0)))
-
-
-class Lies(NamedTuple):
-    """How a tensor lies: in blocks or plain, whether it was reordered into the other form too, and the convolution
-    that makes it, while that may still take an op in."""
-
-    blocked: bool = False
-    both: bool = False
-    pending: LayerSpec | None = None
-
-
-class Taken(NamedTuple):
-    """What an op makes the runtime execute, and how its inputs and outputs lie after it."""
-
-    layers: tuple[LayerSpec, ...]
-    lies: tuple[tuple[str, Lies], ...]
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,10 @@ class Places:
         """Items of all constants."""
         return sum(self.items(name, widths) for name, tensor in self.graph.tensors.items() if tensor.is_constant)
 
+    def weights_bytes(self) -> int:
+        """Bytes of all constants, as they are."""
+        return sum(tensor.size_bytes for tensor in self.graph.tensors.values() if tensor.is_constant)
+
     def items(self, tensor: str, widths: Mapping[int, int] | Sequence[int]) -> int:
         if tensor not in self.touching:
             return self.graph.tensors[tensor].items

@@ -1,9 +1,12 @@
 """Predicted seconds of layers in a network, each computed once."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
 
 from edgewright.graph.types import LayerSpec
 from edgewright.timing.model import ExecutionTimeModel
@@ -37,12 +40,16 @@ class Prices:
         """Prices layers that were not asked for yet, all in one go."""
         new = [layer for layer in dict.fromkeys(layers) if layer not in self._known]
         if new:
-            seconds = self._model.predict(new) + self._model.context.added(new, self._weights_bytes)
+            seconds = self._model.predict(new) + self.added(new)
             corrected = (
                 float(time_s) * self._corrections.get(_without_channels(layer), 1.0)
                 for layer, time_s in zip(new, seconds, strict=True)
             )
             self._known.update(zip(new, corrected, strict=True))
+
+    def added(self, layers: Sequence[LayerSpec]) -> NDArray[np.float64]:
+        """Seconds that layers take longer in the network than alone."""
+        return self._model.context.added(layers, self._weights_bytes)
 
     def of(self, layers: Iterable[LayerSpec]) -> float:
         """Seconds of some layers together."""

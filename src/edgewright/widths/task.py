@@ -6,19 +6,17 @@ from dataclasses import dataclass, field, replace
 from edgewright.graph.channels import ChannelGroup
 from edgewright.graph.edits import apply
 from edgewright.graph.types import Graph, LayerSpec
-from edgewright.memory.onnxruntime import predict_peak
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.widths.alternatives import alternatives
 from edgewright.widths.candidates import ROUNDINGS, blocks_of, candidates, rounded
+from edgewright.widths.executed import Target, layers_at
 from edgewright.widths.frontier import Frontiers, Options
-from edgewright.widths.layouts import Layouts
 from edgewright.widths.places import Places, Widths
 from edgewright.widths.plan import WidthPlan, plan_of
 from edgewright.widths.price import Prices
 from edgewright.widths.search import search
 
 FASTEST, CORRECTED = "fastest predicted", "the same, corrected by measured layers"
-_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Task:
     dead: Mapping[str, Sequence[int]]
     max_growth: float
     max_memory_growth: float
-    block: int
+    target: Target
     _peaks: dict[Widths, int] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -43,18 +41,18 @@ class Task:
         graph: Graph,
         groups: Sequence[ChannelGroup],
         model: ExecutionTimeModel,
-        block: int,
+        target: Target,
         max_growth: float,
         max_memory_growth: float,
         dead: Mapping[str, Sequence[int]],
     ) -> "Task":
-        """`block` is the channels of a block of the runtime's blocked layout, 1 where it has none."""
+        """The task of aligning a network for a runtime, whose layers the model prices."""
         free = tuple(group for group in groups if group.growable or dead.get(group.name))
         places = Places(graph, free)
-        frontiers = Frontiers(Layouts.of(places, block), Prices(model, _BYTES * places.weights(places.widths)))
+        frontiers = Frontiers(target.executed(places), Prices(model, places.weights_bytes()))
         blocks = blocks_of(model)
         options = tuple(candidates(group, blocks, len(dead.get(group.name, ()))) for group in free)
-        return cls(places, frontiers, options, dead, max_growth, max_memory_growth, block)
+        return cls(places, frontiers, options, dead, max_growth, max_memory_growth, target)
 
     @property
     def original(self) -> Widths:
@@ -85,6 +83,14 @@ class Task:
         frontiers = Frontiers(self.frontiers.layouts, self.frontiers.prices.measured(seconds))
         return replace(self, frontiers=frontiers)
 
+    def layers(self, widths: Widths) -> tuple[LayerSpec, ...]:
+        """The layers that the runtime executes at these widths."""
+        return layers_at(self.frontiers.layouts, widths)
+
+    def in_network(self, layers: Sequence[LayerSpec]) -> tuple[float, ...]:
+        """Seconds that each of some layers takes longer in this network than alone."""
+        return tuple(float(time_s) for time_s in self.frontiers.prices.added(layers))
+
     @property
     def most_items(self) -> int:
         return int(self.max_growth * self.places.weights(self.original))
@@ -105,7 +111,7 @@ class Task:
         """The predicted peak memory of the activations."""
         if widths not in self._peaks:
             graph = apply(self.places.graph, self.plan(widths).edits)
-            self._peaks[widths] = predict_peak(graph, block=self.block, orders=1).peak_bytes
+            self._peaks[widths] = self.target.peak_bytes(graph)
         return self._peaks[widths]
 
     def predicted_s(self, widths: Widths) -> float:

@@ -218,22 +218,26 @@ def load(
     seed: int = 0,
     cpu: int | None = None,
     warmup_s: float = 0.2,
+    slot: str = "",
     **_: Any,
 ) -> Answer:
-    """Opens a model for rounds to come and warms it up; `run_s` is the time of a warm run."""
+    """Opens a model for rounds to come and warms it up; `run_s` is the time of a warm run.
+
+    A process keeps a model open in each `slot`.
+    """
     pin(cpu, threads)
     started = time.perf_counter()
     opened = Model(model, threads, level, shapes, seed)
     loaded_s = time.perf_counter() - started
-    KEPT["run"] = opened.run
+    KEPT[slot] = opened.run
     warmup_runs = warm_up(opened.run, warmup_s)
     return {"load_s": loaded_s, "warmup_runs": warmup_runs, "run_s": timed(opened.run)}
 
 
-def time_round(limit_s: float = 0.1, least: int = 1, most: int = 1000) -> Answer:
-    """Samples of the model kept open; a run before them brings the caches back, which other processes have used."""
-    timed(KEPT["run"])
-    return {"samples_s": sample(KEPT["run"], precision=0, limit_s=limit_s, least=least, most=most)}
+def time_round(limit_s: float = 0.1, least: int = 1, most: int = 1000, slot: str = "") -> Answer:
+    """Samples of the model kept open; a run before them brings the caches back, which others have used meanwhile."""
+    timed(KEPT[slot])
+    return {"samples_s": sample(KEPT[slot], precision=0, limit_s=limit_s, least=least, most=most)}
 
 
 def outputs(

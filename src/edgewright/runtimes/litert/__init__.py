@@ -13,6 +13,7 @@ class LiteRT:
 
     name = "litert"
     optimizes = False
+    tells_layers = False
     harness = Path(__file__).parent.parent / "harness" / "litert_harness.py"
 
     def build(self, layers: Sequence[LayerSpec]) -> bytes:

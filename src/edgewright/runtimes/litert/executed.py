@@ -4,14 +4,12 @@ The runtime tells no times by operator: only a model of a single one has its tim
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from edgewright.formats.tflite import read
-from edgewright.graph.layers import layer_of
-from edgewright.graph.types import Graph, LayerSpec, Op, Shape
-from edgewright.graph.xnnpack import Part, parts_of
+from edgewright.graph.types import Graph, LayerSpec, Shape
+from edgewright.graph.xnnpack import layer_of_part, parts_of
 from edgewright.runtimes.base import ExecutedLayer
 
 
@@ -21,21 +19,9 @@ def executed(model: Path, nodes: Sequence[Mapping[str, Any]], shapes: Mapping[st
     (whole,) = nodes
     parts = parts_of(graph, whole["level"] == "all")
     samples_s = tuple(whole["samples_s"]) if len(parts) == 1 else ()
-    return tuple(ExecutedLayer(part.op.name, part.output, _spec(part, graph), samples_s) for part in parts)
+    return tuple(ExecutedLayer(part.op.name, part.output, layer_of_part(part, graph), samples_s) for part in parts)
 
 
 def layers_of(graph: Graph, xnnpack: bool = True) -> tuple[tuple[str, LayerSpec], ...]:
     """The name and the layer of every operator that costs time."""
-    return tuple((part.op.name, _spec(part, graph)) for part in parts_of(graph, xnnpack))
-
-
-def _spec(part: Part, graph: Graph) -> LayerSpec:
-    return part.applied(layer_of(part.op, _channels_last(part.op, graph)))
-
-
-def _channels_last(op: Op, graph: Graph) -> Graph:
-    """The graph with the axes of what resizes and reorders are on, which TFLite lays down and nothing else may tell."""
-    if op.kind not in ("resize", "reorder"):
-        return graph
-    named = {name: replace(graph.tensors[name], axes="NHWC") for name in (op.inputs[0], op.outputs[0])}
-    return replace(graph, tensors={**graph.tensors, **named})
+    return tuple((part.op.name, layer_of_part(part, graph)) for part in parts_of(graph, xnnpack))

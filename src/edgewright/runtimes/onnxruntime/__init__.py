@@ -13,6 +13,7 @@ class OnnxRuntime:
 
     name = "onnxruntime"
     optimizes = True
+    tells_layers = True
     harness = Path(__file__).parent.parent / "harness" / "onnxruntime_harness.py"
 
     def build(self, layers: Sequence[LayerSpec]) -> bytes:
