@@ -5,7 +5,8 @@
 
 Every network is aligned, and then runs beside itself as it was and as it is with all widths up to multiples of 4, 8 and
 16 (as often as all of it takes, in turns, in fresh processes). Results are added to the file, a line each, and the
-tables of all that is in it are printed; with `--networks=` nothing is run. With --models the ONNX files of that folder
+tables of all that is in it are printed; with `--networks=` nothing is run, and what is in it already is not run again.
+With `--runtime litert` the networks are TFLite files. With --models the files of that folder that the runtime executes
 are networks too.
 """
 
@@ -13,24 +14,25 @@ import argparse
 import json
 import math
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 import onnx
-from benchmarks.width_networks import networks
+from benchmarks.width_networks import networks, tflite_networks
 from scipy.stats import spearmanr
 
 import edgewright as ew
+from edgewright.api import width_target
 from edgewright.errors import ShapeError
 from edgewright.formats import open as open_format
 from edgewright.graph.channel_groups import find_groups
 from edgewright.profiling.bench import BenchReport, BenchSetup
 from edgewright.profiling.bench import bench as compare_models
-from edgewright.profiling.local import block_channels, core, start
+from edgewright.profiling.local import core, start
 from edgewright.profiling.race import RaceSetup, race
 from edgewright.report.align_view import AlignView
-from edgewright.store import open_store
+from edgewright.store import open_store, usual_name
 from edgewright.widths.candidates import ROUNDINGS, rounded
 from edgewright.widths.places import Places, Widths
 from edgewright.widths.plan import plan_of
@@ -52,32 +54,41 @@ def main() -> None:
     parser.add_argument("--device")
     parser.add_argument("--budget", type=float, default=60.0)
     options = parser.parse_args()
+    done = {found["network"] for found in results(options.results)}
     with tempfile.TemporaryDirectory() as folder:
-        for name, kind, path in chosen(options, Path(folder)):
+        for name, kind, path in chosen(options, Path(folder), done):
             found = measured(name, kind, path, Path(folder), options)
             with options.results.open("a") as file:
                 file.write(json.dumps(found) + "\n")
-    lines = options.results.read_text().splitlines()
-    results = {found["network"]: found for found in map(json.loads, lines)}
-    print(tables(list(results.values())))
+    print(tables(results(options.results)))
 
 
-def chosen(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, str, Path]]:
+def results(path: Path) -> list[dict[str, Any]]:
+    """What is in a file of results, the last of each network."""
+    lines = path.read_text().splitlines() if path.exists() else ()
+    return list({found["network"]: found for found in map(json.loads, lines)}.values())
+
+
+def chosen(options: argparse.Namespace, folder: Path, done: Set[str]) -> Iterator[tuple[str, str, Path]]:
     """Networks by name, their kind and their file."""
     wanted = None if options.networks is None else options.networks.split(",")
-    for name, model in networks().items():
-        if wanted is None or name in wanted:
-            onnx.save(model, folder / f"{name}.onnx")
-            yield name, name.rpartition("_")[0], folder / f"{name}.onnx"
-    for path in sorted(options.models.rglob("*.onnx")) if options.models else ():
-        if wanted is None or path.stem in wanted:
-            yield (path.parent.name if path.stem == "model" else path.stem), REAL, path
+    suffix = ".tflite" if options.runtime == "litert" else ".onnx"
+    made = tflite_networks() if options.runtime == "litert" else networks()
+    for name, model in made.items():
+        if name not in done and (wanted is None or name in wanted):
+            path = folder / f"{name}{suffix}"
+            path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+            yield name, name.rpartition("_")[0], path
+    for path in sorted(options.models.rglob(f"*{suffix}")) if options.models else ():
+        name = path.parent.name if path.stem == "model" else path.stem
+        if name not in done and (wanted is None or name in wanted):
+            yield name, REAL, path
 
 
 def measured(name: str, kind: str, path: Path, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """One network aligned, and all of its rivals side by side."""
     shapes = open_shapes(path)
-    aligned = folder / f"{name}_aligned.onnx"
+    aligned = folder / f"{name}_aligned{path.suffix}"
     aligned.unlink(missing_ok=True)
     view = ew.align(path, aligned, device=options.device, budget_s=options.budget, input_shapes=shapes)
     files = {"aligned": aligned} if view.out else {}
@@ -101,13 +112,14 @@ def single_changes(
     """Time with one group at another width over time as it was, predicted and measured: the widths of each group that
     are predicted to be fastest and slowest."""
     store = open_store()
-    form, learned = open_format(path), store.model(store.choose(options.device))
+    form, learned = open_format(path), store.model(store.choose(options.device, usual_name(options.runtime)))
     graph = form.read(path, shapes)
-    task = Task.of(graph, find_groups(graph), learned, block_channels(), 100.0, 100.0, {})
+    target = width_target(options.runtime, learned.settings or "all")
+    task = Task.of(graph, find_groups(graph), learned, target, 100.0, 100.0, {})
     plans = list(dict.fromkeys(plan for group in range(len(task.original)) for plan in extremes(task, group)))[:MOST]
     files = []
     for index, plan in enumerate(plans):
-        files.append(folder / f"{path.stem}_single_{index}.onnx")
+        files.append(folder / f"{path.stem}_single_{index}{path.suffix}")
         form.apply(path, task.plan(plan).edits, files[-1], shapes)
     setup = RaceSetup(cpu=core(1), shapes=shapes)
     ratios = [
@@ -158,7 +170,7 @@ def constants(path: Path, folder: Path, shapes: Mapping[str, tuple[int, ...]]) -
     for block in ROUNDINGS:
         plan = plan_of(places, rounded(places.groups, block), {})
         if plan.changes:
-            found[f"up to {block}"] = folder / f"{path.stem}_{block}.onnx"
+            found[f"up to {block}"] = folder / f"{path.stem}_{block}{path.suffix}"
             form.apply(path, plan.edits, found[f"up to {block}"], shapes)
     return found
 

@@ -115,3 +115,11 @@ FAMILIES: dict[str, Callable[[int], onnx.ModelProto]] = {
 def networks() -> dict[str, onnx.ModelProto]:
     """The twelve networks of the benchmarks by name: each kind with three seeds."""
     return {f"{name}_{seed}": make(seed) for name, make in FAMILIES.items() for seed in SEEDS}
+
+
+def tflite_networks() -> dict[str, bytes]:
+    """The same networks as TFLite models, and the first of each kind in int8 besides."""
+    from benchmarks.tflite_networks import converted, quantized
+
+    found = {name: converted(model) for name, model in networks().items()}
+    return found | {f"{name}_int8_0": quantized(make(SEEDS[0])) for name, make in FAMILIES.items()}
