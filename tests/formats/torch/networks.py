@@ -113,8 +113,79 @@ class Decoder(nn.Module):
         return self.out(torch.cat([first, self.up(self.act(self.down2(first)))], dim=1))
 
 
+class DeepSense(nn.Module):
+    """Convolutions over windows of a sensor, whose maps are the steps of a stacked recurrent layer."""
+
+    def __init__(self, last: bool = False) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 5, (1, 3), padding=(0, 1))
+        self.bn1 = nn.BatchNorm2d(5)
+        self.conv2 = nn.Conv2d(5, 6, (1, 3), stride=(1, 2))
+        self.gru = nn.GRU(6 * 2, 7, num_layers=2, dropout=0.3)
+        self.fc = nn.Linear(7, 4)
+        self.last = last
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.bn1(self.conv1(x)))
+        y = functional.relu(self.conv2(y))
+        steps, states = self.gru(y.permute(2, 0, 1, 3).flatten(2))
+        return self.fc(states[-1] if self.last else steps.mean(0))
+
+
+class Speech(nn.Module):
+    """A bidirectional LSTM over the frames of a spectrogram."""
+
+    def __init__(self, zeros: bool = False) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 6, 3)
+        self.lstm = nn.LSTM(6, 5, num_layers=2, batch_first=True, bidirectional=True)
+        self.norm = nn.LayerNorm(10)
+        self.fc = nn.Linear(10, 3)
+        self.zeros = zeros
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.leaky_relu(self.conv(x)).transpose(1, 2)
+        states = (torch.zeros(4, x.size(0), 5), torch.zeros(4, x.size(0), 5)) if self.zeros else None
+        y, (h, _) = self.lstm(y, states)
+        return self.fc(self.norm(y[:, -1])) + self.fc(torch.cat((h[-2], h[-1]), dim=1))
+
+
+class Transformer(nn.Module):
+    """Attention over words, with tokens and positions as plain parameters."""
+
+    def __init__(self, need_weights: bool = True) -> None:
+        super().__init__()
+        self.words = nn.Embedding(11, 12)
+        self.token = nn.Parameter(torch.zeros(1, 1, 12))
+        self.positions = nn.Parameter(torch.zeros(1, 8, 12))
+        self.attention = nn.MultiheadAttention(12, 3, batch_first=True)
+        self.norm = nn.LayerNorm(12)
+        self.fc1 = nn.Linear(12, 9)
+        self.fc2 = nn.Linear(9, 12)
+        self.head = nn.Linear(12, 4)
+        self.need_weights = need_weights
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.cat([self.token.expand(x.size(0), -1, -1), self.words(x)], 1) + self.positions
+        y = y + self.attention(y, y, y, need_weights=self.need_weights)[0]
+        z = self.norm(y)
+        return self.head((y + self.fc2(functional.gelu(self.fc1(z))))[:, 0])
+
+
 def image() -> Tensor:
     return torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def window() -> Tensor:
+    return torch.randn(2, 3, 5, 6, generator=torch.Generator().manual_seed(1))
+
+
+def frames() -> Tensor:
+    return torch.randn(2, 4, 9, generator=torch.Generator().manual_seed(1))
+
+
+def words() -> Tensor:
+    return torch.arange(14).reshape(2, 7) % 11
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Any], int]] = {
@@ -123,5 +194,11 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], Callable[[], Any], int]] = {
     "mobilenet": (MobileNet, image, 3),
     "densenet": (DenseNet, image, 4),
     "decoder": (Decoder, image, 3),
+    "deepsense": (DeepSense, window, 4),
+    "deepsense last": (lambda: DeepSense(last=True), window, 4),
+    "speech": (Speech, frames, 3),
+    "speech zeros": (lambda: Speech(zeros=True), frames, 2),
+    "transformer": (Transformer, words, 3),
+    "transformer lean": (lambda: Transformer(need_weights=False), words, 3),
 }
 """Each network, its inputs, and how many channel groups it has at the least."""

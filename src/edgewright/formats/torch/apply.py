@@ -3,6 +3,7 @@
 import copy
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 from edgewright.errors import ModelError
 from edgewright.formats.torch.attributes import follow
 from edgewright.formats.torch.export import Inputs, arguments
+from edgewright.formats.torch.layered import Layered, restored
 from edgewright.formats.torch.read import Reading, understand
 from edgewright.formats.torch.surgery import carry_over, named_tensors, resize, resizes
 from edgewright.graph.types import Graph
@@ -54,7 +56,12 @@ def _follow(cut: nn.Module, reading: Reading, after: Graph) -> None:
     changed = {name for name, tensor in after.tensors.items() if tensor != reading.graph.tensors[name]}
     for op in after.ops:
         if changed & {*op.inputs, *op.outputs}:
-            follow(cut.get_submodule(reading.modules[op.name]), op, after)
+            part = cut.get_submodule(reading.modules[op.name])
+            follow(part, op, after)
+            if op.name in reading.zero_states and isinstance(part, Layered):
+                part.starts_at_zero = True
+    for part in cut.modules():
+        restored(part)
 
 
 def _check(cut: nn.Module, example_inputs: Inputs, after: Graph) -> None:
@@ -86,5 +93,10 @@ def _first_line(error: Exception) -> str:
 
 def _place(error: Exception) -> str:
     """The last line of code outside of torch that ran."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "/torch/" not in frame.filename]
+    library = str(Path(torch.__file__).parent)
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith((library, str(Path(__file__).parent)))
+    ]
     return f" at {frames[-1].filename}, line {frames[-1].lineno} ({frames[-1].line})" if frames else ""

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from edgewright.formats.torch.layered import freed, resized_attention
 from edgewright.graph.types import Graph, Op
 
 _NAMES: Mapping[type, tuple[str, ...]] = MappingProxyType(
@@ -19,6 +20,8 @@ _NAMES: Mapping[type, tuple[str, ...]] = MappingProxyType(
         nn.Embedding: ("num_embeddings", "embedding_dim"),
         nn.PReLU: ("num_parameters",),
         nn.Unflatten: ("unflattened_size",),
+        nn.RNNBase: ("input_size", "hidden_size"),
+        nn.MultiheadAttention: ("embed_dim", "num_heads", "kdim", "vdim"),
     }
 )
 
@@ -84,6 +87,19 @@ def _unflatten(module: Any, op: Op, graph: Graph) -> None:
     module.unflattened_size = tuple(-1 if size == -1 else new for size, new in zip(sizes, found, strict=True))
 
 
+def _recurrent(module: Any, op: Op, graph: Graph) -> None:
+    """Sizes of the last layer for all; of a class of ours where torch's can't have them."""
+    if op.kind in {"gru", "lstm", "rnn"}:
+        freed(module)
+        module.input_size = int(module.weight_ih_l0.shape[1])
+        module.hidden_size = module.hidden_sizes[-1]
+
+
+def _attention(module: Any, op: Op, graph: Graph) -> None:
+    freed(module)
+    resized_attention(module)
+
+
 _RULES: Mapping[type, Callable[[Any, Op, Graph], None]] = MappingProxyType(
     {
         nn.Linear: _linear,
@@ -95,5 +111,7 @@ _RULES: Mapping[type, Callable[[Any, Op, Graph], None]] = MappingProxyType(
         nn.Embedding: _embedding,
         nn.PReLU: _prelu,
         nn.Unflatten: _unflatten,
+        nn.RNNBase: _recurrent,
+        nn.MultiheadAttention: _attention,
     }
 )

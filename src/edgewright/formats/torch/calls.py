@@ -8,6 +8,9 @@ from torch import fx
 from edgewright.formats.torch.storage import Piece, whole
 from edgewright.graph.types import Op, Shape, Tensor, Window
 
+Made = str | tuple[str, ...]
+"""The name of the tensor that a call makes, or those of several."""
+
 
 class Builder:
     """The Graph so far: ops, tensors, and where its constants are stored."""
@@ -18,8 +21,9 @@ class Builder:
         self.storage: dict[str, tuple[Piece, ...]] = {}
         self.modules: dict[str, str] = {}
         self.lines: dict[str, str] = {}
-        self.values: dict[fx.Node, str | tuple[str, ...]] = {}
-        self.zeros: set[fx.Node] = set()
+        self.values: dict[fx.Node, Made] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.zero_states: set[str] = set()
         self._taken: set[str] = set()
 
     def fresh(self, base: str) -> str:
@@ -42,6 +46,7 @@ class Builder:
         shape = tuple(map(int, value.shape))
         self.values[node] = self.declare(Tensor(name, shape, dtype_of(value), is_constant=True))
         self.storage[name] = (whole(name, shape),)
+        self.shapes[name] = shape
 
     def constant(self, base: str, shape: Shape, dtype: str, pieces: tuple[Piece, ...] = ()) -> str:
         """A constant that is no parameter by itself."""
@@ -133,13 +138,9 @@ class Call:
 
     def outputs(self) -> tuple[str, ...]:
         """Declare a tensor for each value that the call makes."""
-        values = self.values
         return tuple(
-            self.builder.declare(
-                Tensor(self.name if len(values) == 1 else f"{self.name}.{place}", shape_of(value), dtype_of(value))
-            )
-            for place, value in enumerate(values)
-            if value is not None
+            self.builder.declare(Tensor(f"{self.name}.{place}", shape_of(value), dtype_of(value)))
+            for place, value in enumerate(self.values)
         )
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from edgewright.errors import ModelError
+from edgewright.formats.torch.layered import free_all
 
 Inputs = Any
 """Example inputs of a module: a tensor, a tuple of positional arguments, or a mapping of keyword arguments."""
@@ -27,6 +28,13 @@ def twin(module: nn.Module) -> nn.Module:
     """A copy of a module in eval mode that shares parameters and buffers with it."""
     shared = {id(tensor): tensor for tensor in (*module.parameters(), *module.buffers())}
     return copy.deepcopy(module, shared).eval()
+
+
+def freed_twin(module: nn.Module, stacks_states: bool) -> nn.Module:
+    """A twin whose recurrent and attention modules are traced alike whatever their widths."""
+    found = twin(module)
+    free_all(found, stacks_states)
+    return found
 
 
 def exported(module: nn.Module, example_inputs: Inputs) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx
 
-from edgewright.formats.torch.calls import Call
+from edgewright.formats.torch.calls import Call, Made
 from edgewright.formats.torch.storage import Piece
 
 _SELF = ("self", "input")
@@ -36,43 +36,43 @@ _UNARY: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
 )  # fmt: skip
 
 
-def _unary(call: Call) -> None:
+def _unary(call: Call) -> Made:
     variant, words = _UNARY[call.node.target.__name__.partition(".")[0]]
     attributes = {to: call[given] for given, to in words.items()}
-    call.op("unary", [_operand(call)], variant, **attributes)
+    return call.op("unary", [_operand(call)], variant, **attributes)
 
 
-def _hard_sigmoid(call: Call) -> None:
-    call.op("unary", [_operand(call)], "hard_sigmoid", alpha=1 / 6, beta=0.5)
+def _hard_sigmoid(call: Call) -> Made:
+    return call.op("unary", [_operand(call)], "hard_sigmoid", alpha=1 / 6, beta=0.5)
 
 
-def _swish(call: Call) -> None:
+def _swish(call: Call) -> Made:
     """As runtimes run it: x * sigmoid(x)."""
     given = _operand(call)
     gate = call.op("unary", [given], "sigmoid", part="gate")
-    call.op("binary", [given, gate], "mul")
+    return call.op("binary", [given, gate], "mul")
 
 
-def _rsqrt(call: Call) -> None:
+def _rsqrt(call: Call) -> Made:
     root = call.op("unary", [_operand(call)], "sqrt", part="root")
-    call.op("unary", [root], "reciprocal")
+    return call.op("unary", [root], "reciprocal")
 
 
-def _clip(call: Call) -> None:
+def _clip(call: Call) -> Made:
     low = call.get("min", call.get("min_val"))
     high = call.get("max", call.get("max_val"))
     if call.node.target.__name__.startswith("relu6"):
         low, high = 0.0, 6.0
     if any(isinstance(bound, fx.Node) for bound in (low, high)):
         raise ValueError("a bound that is computed")
-    call.op("unary", [_operand(call)], "clip", min=_bound(low), max=_bound(high))
+    return call.op("unary", [_operand(call)], "clip", min=_bound(low), max=_bound(high))
 
 
 def _bound(value: Any) -> float | None:
     return None if value is None or not isfinite(value) else float(value)
 
 
-def _prelu(call: Call) -> None:
+def _prelu(call: Call) -> Made:
     """The slopes are constants of (channels, 1, ...), so that they go with the map's axes."""
     given, slopes, rank = _operand(call), call.name_of(call["weight"]), len(call.made)
     items = call.builder.tensors[slopes].items
@@ -83,7 +83,7 @@ def _prelu(call: Call) -> None:
         (piece,) = call.builder.storage[slopes]
         view = Piece(piece.parameter, (0, *(None,) * (rank - 2)), (0,) * (rank - 1), shape)
         slopes = call.builder.constant(f"{slopes}.by_channel", shape, call.dtype, (view,))
-    call.op("unary", [given, slopes], "prelu")
+    return call.op("unary", [given, slopes], "prelu")
 
 
 _BINARY: Mapping[str, str] = MappingProxyType(
@@ -97,7 +97,7 @@ _BINARY: Mapping[str, str] = MappingProxyType(
 )  # fmt: skip
 
 
-def _binary(call: Call) -> None:
+def _binary(call: Call) -> Made:
     variant = _BINARY[call.node.target.__name__.partition(".")[0]]
     left, right = (call["self"], call["other"] if "other" in call.args else call["exponent"])
     inputs = [call.name_of(left), call.name_of(right)]
@@ -111,29 +111,29 @@ def _binary(call: Call) -> None:
     attributes: dict[str, Any] = (
         {"exponent": float(right)} if variant == "pow" and not isinstance(right, fx.Node) else {}
     )
-    call.op("binary", inputs, variant, **attributes)
+    return call.op("binary", inputs, variant, **attributes)
 
 
-def _reversed(call: Call) -> None:
+def _reversed(call: Call) -> Made:
     if call.get("alpha", 1) != 1:
         raise ValueError("a factor of its own")
-    call.op("binary", [call.name_of(call["other"]), call.name_of(call["self"])], "sub")
+    return call.op("binary", [call.name_of(call["other"]), call.name_of(call["self"])], "sub")
 
 
-def _where(call: Call) -> None:
-    call.op("binary", [call.name_of(call[name]) for name in ("condition", "self", "other")], "where")
+def _where(call: Call) -> Made:
+    return call.op("binary", [call.name_of(call[name]) for name in ("condition", "self", "other")], "where")
 
 
-def _masked_fill(call: Call) -> None:
-    call.op("binary", [call.name_of(call[name]) for name in ("mask", "value", "self")], "where")
+def _masked_fill(call: Call) -> Made:
+    return call.op("binary", [call.name_of(call[name]) for name in ("mask", "value", "self")], "where")
 
 
-def _copy(call: Call) -> None:
+def _copy(call: Call) -> Made:
     given = call.tensor(next(name for name in _SELF if name in call.args))
-    call.op("copy" if given.dtype == call.dtype else "cast", [given.name])
+    return call.op("copy" if given.dtype == call.dtype else "cast", [given.name])
 
 
-RULES: Mapping[str, Callable[[Call], None]] = MappingProxyType(
+RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
     {
         **dict.fromkeys(_UNARY, _unary),
         **dict.fromkeys(_BINARY, _binary),

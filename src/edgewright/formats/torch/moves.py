@@ -4,39 +4,40 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from edgewright.formats.torch.calls import Call
+from edgewright.formats.torch.calls import Call, Made
 from edgewright.graph.types import Op, Shape
 
 
-def _reshape(call: Call) -> None:
-    call.op("reshape", [call.name_of(call["self"])])
+def _reshape(call: Call) -> Made:
+    return call.op("reshape", [call.name_of(call["self"])])
 
 
-def _cat(call: Call) -> None:
+def _cat(call: Call) -> Made:
     names = [call.name_of(part) for part in call["tensors"]]
     parts = [name for name in names if len(call.builder.tensors[name].shape) == len(call.made)]
-    call.op("concat", parts, axis=call.axis(int(call["dim"]), len(call.made)))
+    return call.op("concat", parts, axis=call.axis(int(call["dim"]), len(call.made)))
 
 
-def _stack(call: Call) -> None:
+def _stack(call: Call) -> Made:
     axis = call.axis(int(call["dim"]), len(call.made))
     shape = tuple(1 if place == axis else size for place, size in enumerate(call.made))
     parts = [
         call.op("reshape", [call.name_of(part)], shape=shape, part=f"part{place}")
         for place, part in enumerate(call["tensors"])
     ]
-    call.op("concat", parts, axis=axis)
+    return call.op("concat", parts, axis=axis)
 
 
-def _split(call: Call) -> None:
+def _split(call: Call) -> Made:
     given = call.tensor("self")
     axis = call.axis(int(call["dim"]), len(given.shape))
     made = call.outputs()
     sizes = tuple(call.builder.tensors[name].shape[axis] for name in made)
     call.add(Op(call.name, "split", (given.name,), made, attributes={"axis": axis, "sizes": sizes}))
+    return made
 
 
-def _unbind(call: Call) -> None:
+def _unbind(call: Call) -> Made:
     """A split into parts of one item, each without the axis."""
     given = call.tensor("self")
     axis = call.axis(int(call["dim"]), len(given.shape))
@@ -45,13 +46,14 @@ def _unbind(call: Call) -> None:
     shape = (*given.shape[:axis], 1, *given.shape[axis + 1 :])
     if len(made) < 2:
         call.add(Op(call.name, "reshape", (given.name,), made))
-        return
+        return made
     split = call.builder.fresh(f"{call.name}.split")
     for part in parts:
         call.builder.tensors[part] = type(given)(part, shape, given.dtype)
     call.add(Op(split, "split", (given.name,), parts, attributes={"axis": axis, "sizes": (1,) * len(parts)}))
     for part, name in zip(parts, made, strict=True):
         call.add(Op(f"{part}.reshape", "reshape", (part,), (name,)))
+    return made
 
 
 def _cut(call: Call, given: str, axis: int, start: int, end: int, step: int, shape: Shape, part: str = "") -> str:
@@ -59,18 +61,17 @@ def _cut(call: Call, given: str, axis: int, start: int, end: int, step: int, sha
     return call.op("slice", [given], shape=shape, part=part, **attributes)
 
 
-def _slice(call: Call) -> None:
+def _slice(call: Call) -> Made:
     given = call.tensor("self")
     axis = call.axis(int(call["dim"]), len(given.shape))
     size = given.shape[axis]
     start, end, step = slice(call["start"], call["end"], int(call["step"])).indices(size)
     if (start, end, step) == (0, size, 1):
-        call.op("copy", [given.name])
-    else:
-        _cut(call, given.name, axis, start, end, step, call.made)
+        return call.op("copy", [given.name])
+    return _cut(call, given.name, axis, start, end, step, call.made)
 
 
-def _select(call: Call) -> None:
+def _select(call: Call) -> Made:
     """One position of an axis, which goes: a slice, and a reshape."""
     given = call.tensor("self")
     axis, size = call.axis(int(call["dim"]), len(given.shape)), given.shape[int(call["dim"])]
@@ -79,7 +80,7 @@ def _select(call: Call) -> None:
     if size > 1:
         shape = (*given.shape[:axis], 1, *given.shape[axis + 1 :])
         found = _cut(call, given.name, axis, index, index + 1, 1, shape, "slice")
-    call.op("reshape", [found])
+    return call.op("reshape", [found])
 
 
 _PAD_MODES: Mapping[str, str] = MappingProxyType(
@@ -87,7 +88,7 @@ _PAD_MODES: Mapping[str, str] = MappingProxyType(
 )
 
 
-def _pad(call: Call) -> None:
+def _pad(call: Call) -> Made:
     name, given = call.node.target.__name__, call.tensor("self")
     pads, rank = list(call["pad"] if "pad" in call.args else call["padding"]), len(given.shape)
     modes = {"constant_pad": "constant", "reflection_pad": "reflect", "replication_pad": "edge"}
@@ -97,10 +98,10 @@ def _pad(call: Call) -> None:
     for place in range(len(pads) // 2):
         pairs[rank - 1 - place] = (int(pads[2 * place]), int(pads[2 * place + 1]))
     value = call.get("value")
-    call.op("pad", [given.name], variant, padding=tuple(pairs), value=0.0 if value is None else float(value))
+    return call.op("pad", [given.name], variant, padding=tuple(pairs), value=0.0 if value is None else float(value))
 
 
-def _transpose(call: Call) -> None:
+def _transpose(call: Call) -> Made:
     given = call.tensor("self")
     rank = len(given.shape)
     perm = list(range(rank))
@@ -109,31 +110,30 @@ def _transpose(call: Call) -> None:
     else:
         first, second = (call.axis(int(call.get(name, place)), rank) for place, name in enumerate(("dim0", "dim1")))
         perm[first], perm[second] = perm[second], perm[first]
-    call.op("transpose", [given.name], perm=tuple(perm))
+    return call.op("transpose", [given.name], perm=tuple(perm))
 
 
-def _turn(call: Call) -> None:
+def _turn(call: Call) -> Made:
     """All axes, or the last two, the other way round."""
     given = call.tensor("self")
     rank = len(given.shape)
     perm = tuple(range(rank))[::-1] if rank < 3 else (*range(rank - 2), rank - 1, rank - 2)
-    call.op("transpose", [given.name], perm=perm)
+    return call.op("transpose", [given.name], perm=perm)
 
 
-def _expand(call: Call) -> None:
+def _expand(call: Call) -> Made:
     given = call.tensor("self")
     if given.shape == call.made:
-        call.op("copy", [given.name])
-    else:
-        call.op("expand", [given.name], "expand")
+        return call.op("copy", [given.name])
+    return call.op("expand", [given.name], "expand")
 
 
-def _repeat(call: Call) -> None:
+def _repeat(call: Call) -> Made:
     given = call.tensor("self")
     name, missing = given.name, len(call.made) - len(given.shape)
     if missing:
         name = call.op("reshape", [name], shape=(1,) * missing + given.shape, part="ranked")
-    call.op("expand", [name], "tile")
+    return call.op("expand", [name], "tile")
 
 
 _REDUCTIONS: Mapping[str, str] = MappingProxyType(
@@ -145,7 +145,7 @@ _REDUCTIONS: Mapping[str, str] = MappingProxyType(
 )  # fmt: skip
 
 
-def _reduction(call: Call) -> None:
+def _reduction(call: Call) -> Made:
     """Statistics over axes; the positions of an extreme must not be read."""
     variant = _REDUCTIONS[call.node.target.__name__.partition(".")[0]]
     given = call.tensor("self")
@@ -154,10 +154,10 @@ def _reduction(call: Call) -> None:
         raise ValueError("another norm")
     axes: Any = (wanted,) if isinstance(wanted, int) else wanted
     axes = tuple(sorted(call.axis(int(axis), rank) for axis in axes)) if axes else tuple(range(rank))
-    call.op("reduction", [given.name], variant, axes=axes, keepdims=bool(call.get("keepdim", False)))
+    return call.op("reduction", [given.name], variant, axes=axes, keepdims=bool(call.get("keepdim", False)))
 
 
-def _channel_shuffle(call: Call) -> None:
+def _channel_shuffle(call: Call) -> Made:
     given, groups = call.tensor("input" if "input" in call.args else "self"), int(call["groups"])
     batch, channels, *space = given.shape
     apart = (batch, groups, channels // groups, *space)
@@ -165,10 +165,10 @@ def _channel_shuffle(call: Call) -> None:
     perm = (0, 2, 1, *range(3, 3 + len(space)))
     first = call.op("reshape", [given.name], shape=apart, part="groups")
     second = call.op("transpose", [first], shape=turned, part="turned", perm=perm)
-    call.op("reshape", [second])
+    return call.op("reshape", [second])
 
 
-RULES: Mapping[str, Callable[[Call], None]] = MappingProxyType(
+RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
     {
         **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze"), _reshape),
         "cat": _cat,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from edgewright.formats.torch.calls import Call
+from edgewright.formats.torch.calls import Call, Made
 from edgewright.graph.types import Shape
 
 _PLAIN: Mapping[str, Any] = MappingProxyType(
@@ -12,76 +12,74 @@ _PLAIN: Mapping[str, Any] = MappingProxyType(
 )
 
 
-def _product(call: Call, left: str, right: str, bias: str = "", **changes: Any) -> None:
+def _product(call: Call, left: str, right: str, bias: str = "", **changes: Any) -> Made:
     kind = "fully_connected" if call.builder.tensors[right].is_constant else "matmul"
-    call.op(kind, [left, right, *([bias] if bias else [])], **{**_PLAIN, **changes})
+    return call.op(kind, [left, right, *([bias] if bias else [])], **{**_PLAIN, **changes})
 
 
-def _linear(call: Call) -> None:
+def _linear(call: Call) -> Made:
     names = [call.name_of(call[name]) for name in ("input", "weight", "bias")]
     if len(call.shape("weight")) != 2:
         raise ValueError("a weight that is no matrix")
-    _product(call, *names, transpose_b=True)
+    return _product(call, *names, transpose_b=True)
 
 
-def _addmm(call: Call) -> None:
+def _addmm(call: Call) -> Made:
     names = [call.name_of(call[name]) for name in ("mat1", "mat2", "self")]
-    _product(call, *names, alpha=float(call["alpha"]), beta=float(call["beta"]))
+    return _product(call, *names, alpha=float(call["alpha"]), beta=float(call["beta"]))
 
 
-def _matmul(call: Call) -> None:
+def _matmul(call: Call) -> Made:
     left, right = (call.name_of(call[name]) for name in ("self", "mat2" if "mat2" in call.args else "other"))
-    _product(call, left, right)
+    return _product(call, left, right)
 
 
-def _batch_norm(call: Call) -> None:
+def _batch_norm(call: Call) -> Made:
     names = [call.name_of(call.get(name)) for name in ("input", "weight", "bias", "running_mean", "running_var")]
     uses_batch = not names[3] or call.get("training") or call.get("use_input_stats")
     rank = len(call.shape("input"))
     if uses_batch:
         axes = (0, *range(2, rank))
-        call.op("normalization", names[:3], "batch_normalization", epsilon=float(call["eps"]), axes=axes)
-    else:
-        call.op("normalization", names, "batch_normalization", epsilon=float(call["eps"]), axes=())
+        return call.op("normalization", names[:3], "batch_normalization", epsilon=float(call["eps"]), axes=axes)
+    return call.op("normalization", names, "batch_normalization", epsilon=float(call["eps"]), axes=())
 
 
-def _instance_norm(call: Call) -> None:
+def _instance_norm(call: Call) -> Made:
     if not call["use_input_stats"]:
-        _batch_norm(call)
-        return
+        return _batch_norm(call)
     names = [call.name_of(call[name]) for name in ("input", "weight", "bias")]
     axes = tuple(range(2, len(call.made)))
-    call.op("normalization", names, "instance_normalization", epsilon=float(call["eps"]), axes=axes)
+    return call.op("normalization", names, "instance_normalization", epsilon=float(call["eps"]), axes=axes)
 
 
-def _group_norm(call: Call) -> None:
+def _group_norm(call: Call) -> Made:
     names = [call.name_of(call[name]) for name in ("input", "weight", "bias")]
     groups = int(call.get("num_groups") or call["group"])
     axes = tuple(range(1, len(call.made)))
-    call.op("normalization", names, "group_normalization", epsilon=float(call["eps"]), axes=axes, groups=groups)
+    return call.op("normalization", names, "group_normalization", epsilon=float(call["eps"]), axes=axes, groups=groups)
 
 
-def _layer_norm(call: Call) -> None:
+def _layer_norm(call: Call) -> Made:
     rank = len(call.made)
     axes = tuple(range(rank - len(call["normalized_shape"]), rank))
     names = [call.name_of(call.get(name)) for name in ("input", "weight", "bias")]
     is_rms = "rms" in call.node.target.__name__
     variant = "rms_normalization" if is_rms else "layer_normalization"
     epsilon = 1.1920929e-07 if call["eps"] is None else float(call["eps"])  # that of float32, as torch has it
-    call.op("normalization", names[: 2 if is_rms else 3], variant, epsilon=epsilon, axes=axes)
+    return call.op("normalization", names[: 2 if is_rms else 3], variant, epsilon=epsilon, axes=axes)
 
 
-def _embedding(call: Call) -> None:
-    call.op("gather", [call.name_of(call[name]) for name in ("weight", "indices")], "gather", axis=0)
+def _embedding(call: Call) -> Made:
+    return call.op("gather", [call.name_of(call[name]) for name in ("weight", "indices")], "gather", axis=0)
 
 
-def _softmax(call: Call) -> None:
+def _softmax(call: Call) -> Made:
     variant = "log_softmax" if "log" in call.node.target.__name__ else "softmax"
     axes = (call.axis(int(call["dim"]), len(call.made)),)
-    call.op("softmax", [call.name_of(call["self"])], variant, axes=axes)
+    return call.op("softmax", [call.name_of(call["self"])], variant, axes=axes)
 
 
-def _attention(call: Call) -> None:
+def _attention(call: Call) -> Made:
     """softmax(Q K' / sqrt(d) + mask) V (Vaswani et al. 2017, equation 1), op by op."""
     query, key, value = (call.name_of(call[name]) for name in ("query", "key", "value"))
     if call["is_causal"] or call.get("enable_gqa") or float(call["dropout_p"]) > 0:
@@ -98,10 +96,10 @@ def _attention(call: Call) -> None:
     if call["attn_mask"] is not None:
         found = call.op("binary", [found, call.name_of(call["attn_mask"])], "add", shape=scores, part="masked")
     weights = call.op("softmax", [found], "softmax", shape=scores, part="weights", axes=(rank - 1,))
-    call.op("matmul", [weights, value], **_PLAIN)
+    return call.op("matmul", [weights, value], **_PLAIN)
 
 
-RULES: Mapping[str, Callable[[Call], None]] = MappingProxyType(
+RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
     {
         "linear": _linear,
         "addmm": _addmm,

@@ -8,15 +8,16 @@ from typing import Any
 
 from torch import fx, nn
 
+from edgewright.errors import ModelError
 from edgewright.formats.axes import axes_of
-from edgewright.formats.torch import items, moves, products, windowed
-from edgewright.formats.torch.calls import Builder, Call, dtype_of, module_of, shape_of
-from edgewright.formats.torch.export import Inputs, exported, twin
+from edgewright.formats.torch import items, moves, products, recurrent, windowed
+from edgewright.formats.torch.calls import Builder, Call, Made, dtype_of, module_of, shape_of
+from edgewright.formats.torch.export import Inputs, exported, freed_twin
 from edgewright.formats.torch.storage import Storage
 from edgewright.graph.types import Graph, Op, Tensor
 
-_RULES: Mapping[str, Callable[[Call], None]] = MappingProxyType(
-    {**windowed.RULES, **products.RULES, **items.RULES, **moves.RULES}
+_RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
+    {**windowed.RULES, **products.RULES, **recurrent.RULES, **items.RULES, **moves.RULES}
 )
 _ONE_OF_SEVERAL = frozenset(
     {"_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "native_group_norm", "native_layer_norm",
@@ -30,13 +31,15 @@ class Reading:
     """The Graph of a module, and how it hangs together with the module.
 
     `storage` says where each constant lies in parameters and buffers, `modules` the path of the module that each op
-    belongs to, `lines` the line of code that made it.
+    belongs to, `lines` the line of code that made it; `zero_states` are
+    the recurrent ops to which the module's code hands zeros to begin with.
     """
 
     graph: Graph
     storage: Storage
     modules: Mapping[str, str]
     lines: Mapping[str, str]
+    zero_states: frozenset[str]
 
 
 def read_module(module: nn.Module, example_inputs: Inputs) -> Graph:
@@ -51,7 +54,7 @@ def read_module(module: nn.Module, example_inputs: Inputs) -> Graph:
 
 def understand(module: nn.Module, example_inputs: Inputs) -> Reading:
     """What `read_module` finds, with what ties it to the module. Raises ModelError."""
-    program = exported(twin(module), example_inputs)
+    program = _program(module, example_inputs)
     builder = Builder()
     inputs = _placeholders(program, builder)
     nodes = _live(program)
@@ -64,7 +67,18 @@ def understand(module: nn.Module, example_inputs: Inputs) -> Reading:
     tensors = {name: builder.tensors[name] for name in filter(None, dict.fromkeys((*inputs, *used, *outputs)))}
     axes = axes_of(ops, tensors)
     named = {name: replace(tensor, axes=axes.get(name, "")) for name, tensor in tensors.items()}
-    return Reading(Graph(ops, named, inputs, outputs), builder.storage, builder.modules, builder.lines)
+    graph = Graph(ops, named, inputs, outputs)
+    return Reading(graph, builder.storage, builder.modules, builder.lines, frozenset(builder.zero_states))
+
+
+def _program(module: nn.Module, example_inputs: Inputs) -> Any:
+    """With the states of stacked recurrent layers apart, or as one tensor where the module's code asks for that."""
+    try:
+        return exported(freed_twin(module, stacks_states=False), example_inputs)
+    except ModelError:
+        if not any(isinstance(part, nn.RNNBase) and part.num_layers > 1 for part in module.modules()):
+            raise
+        return exported(freed_twin(module, stacks_states=True), example_inputs)
 
 
 def _placeholders(program: Any, builder: Builder) -> tuple[str, ...]:
@@ -97,7 +111,7 @@ def _live(program: Any) -> list[fx.Node]:
     wanted: set[fx.Node] = set()
     for node in reversed(program.graph.nodes):
         if node.op == "output" or node in wanted:
-            wanted.update(node.all_input_nodes)
+            wanted.update(recurrent.read_nodes(node))
     return [node for node in program.graph.nodes if node.op == "call_function" and node in wanted]
 
 
@@ -137,20 +151,14 @@ def _take(node: fx.Node, name: str, builder: Builder) -> None:
         try:
             if _target(node) in _ONE_OF_SEVERAL and _reads_more(node):
                 raise ValueError("a value that is not understood is read")
-            rule(Call(node, name, builder))
+            made = rule(Call(node, name, builder))
         except (ValueError, TypeError, KeyError, IndexError, ZeroDivisionError, AttributeError):
             del builder.ops[mark:]
         else:
-            builder.values[node] = builder.ops[-1].outputs if builder.ops[-1].kind == "split" else _made(node, name)
+            several = isinstance(node.meta["val"], tuple | list)
+            builder.values[node] = (made,) if several and isinstance(made, str) else made
             return
     _other(node, name, builder)
-
-
-def _made(node: fx.Node, name: str) -> str | tuple[str, ...]:
-    values = node.meta["val"]
-    if _target(node) == "unbind":
-        return tuple(f"{name}.{place}" for place in range(len(values))) if len(values) > 1 else (name,)
-    return (name,) if isinstance(values, tuple | list) else name
 
 
 def _reads_more(node: fx.Node) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from edgewright.formats.torch.calls import Call
+from edgewright.formats.torch.calls import Call, Made
 from edgewright.graph.types import Shape, Window
 
 
@@ -22,10 +22,9 @@ def _space(call: Call, name: str = "input") -> int:
     return rank
 
 
-def _convolution(call: Call) -> None:
+def _convolution(call: Call) -> Made:
     if call.get("transposed"):
-        _transposed(call)
-        return
+        return _transposed(call)
     weight = call.shape("weight")
     rank = len(weight) - 2
     if _space(call) != rank:
@@ -35,7 +34,7 @@ def _convolution(call: Call) -> None:
     window = Window(weight[2:], stride, dilation, _padding(call["padding"], weight[2:], dilation))
     kind = "depthwise_conv" if groups > 1 == weight[1] else "conv"
     inputs = [call.name_of(call[name]) for name in ("input", "weight", "bias")]
-    call.op(kind, inputs if inputs[2] else inputs[:2], window=window, groups=groups, fused=())
+    return call.op(kind, inputs if inputs[2] else inputs[:2], window=window, groups=groups, fused=())
 
 
 def _padding(value: Any, kernel: Shape, dilation: Shape) -> tuple[tuple[int, int], ...]:
@@ -47,7 +46,7 @@ def _padding(value: Any, kernel: Shape, dilation: Shape) -> tuple[tuple[int, int
     return tuple((size, size) for size in _each(value, len(kernel)))
 
 
-def _transposed(call: Call) -> None:
+def _transposed(call: Call) -> Made:
     weight = call.shape("weight")
     rank = len(weight) - 2
     if _space(call) != rank:
@@ -55,7 +54,7 @@ def _transposed(call: Call) -> None:
     stride, dilation = _each(call["stride"], rank), _each(call["dilation"], rank)
     window = Window(weight[2:], stride, dilation, _padding(call["padding"], weight[2:], dilation))
     inputs = [call.name_of(call[name]) for name in ("input", "weight", "bias")]
-    call.op(
+    return call.op(
         "transposed_conv",
         inputs if inputs[2] else inputs[:2],
         window=window,
@@ -65,7 +64,7 @@ def _transposed(call: Call) -> None:
     )
 
 
-def _pool(call: Call) -> None:
+def _pool(call: Call) -> Made:
     """A pool with a window; the indices of a maximum must not be read."""
     rank = _space(call, "self")
     kernel = _each(call["kernel_size"], rank)
@@ -75,7 +74,7 @@ def _pool(call: Call) -> None:
     if call.get("divisor_override") is not None:
         raise ValueError("a divisor of its own")
     is_max = "max" in call.node.target.__name__
-    call.op(
+    return call.op(
         "max_pool" if is_max else "average_pool",
         [call.name_of(call["self"])],
         window=Window(kernel, stride, dilation, padding),
@@ -84,7 +83,7 @@ def _pool(call: Call) -> None:
     )
 
 
-def _adaptive_pool(call: Call) -> None:
+def _adaptive_pool(call: Call) -> Made:
     """Global where one item is left, else with the window whose steps are even.
 
     Where the sizes do not divide, torch's windows are of several sizes; the one here has the same number of steps.
@@ -94,18 +93,17 @@ def _adaptive_pool(call: Call) -> None:
     kind = "max" if "max" in call.node.target.__name__ else "average"
     inputs = [call.name_of(call["self"])]
     if set(made) == {1}:
-        call.op("global_pool", inputs, kind)
-    elif any(out > size for size, out in zip(given, made, strict=True)):
+        return call.op("global_pool", inputs, kind)
+    if any(out > size for size, out in zip(given, made, strict=True)):
         scales = (1.0, 1.0, *(out / size for size, out in zip(given, made, strict=True)))
-        call.op("resize", inputs, "nearest", scales=scales, coordinates="asymmetric", rounding="floor")
-    else:
-        stride = tuple(size // out for size, out in zip(given, made, strict=True))
-        kernel = tuple(size - (out - 1) * step for size, out, step in zip(given, made, stride, strict=True))
-        window = Window(kernel, stride, (1,) * rank, ((0, 0),) * rank)
-        call.op(f"{kind}_pool", inputs, window=window, ceil_mode=False, count_include_pad=False)
+        return call.op("resize", inputs, "nearest", scales=scales, coordinates="asymmetric", rounding="floor")
+    stride = tuple(size // out for size, out in zip(given, made, strict=True))
+    kernel = tuple(size - (out - 1) * step for size, out, step in zip(given, made, stride, strict=True))
+    window = Window(kernel, stride, (1,) * rank, ((0, 0),) * rank)
+    return call.op(f"{kind}_pool", inputs, window=window, ceil_mode=False, count_include_pad=False)
 
 
-def _resize(call: Call) -> None:
+def _resize(call: Call) -> Made:
     name = call.node.target.__name__
     inputs = "self" if "self" in call.args else "input"
     given, made = call.shape(inputs), call.made
@@ -117,17 +115,17 @@ def _resize(call: Call) -> None:
     else:
         variant = "cubic" if "cubic" in name else "linear"
         attributes = {"coordinates": "align_corners" if call["align_corners"] else "pytorch_half_pixel"}
-    call.op("resize", [call.name_of(call[inputs])], variant, scales=scales, **attributes)
+    return call.op("resize", [call.name_of(call[inputs])], variant, scales=scales, **attributes)
 
 
-def _shuffle(call: Call) -> None:
+def _shuffle(call: Call) -> Made:
     deep = "unshuffle" not in call.node.target.__name__
     size = int(call["upscale_factor"] if deep else call["downscale_factor"])
     variant = "depth_to_space" if deep else "space_to_depth"
-    call.op("reorder", [call.name_of(call["self"])], variant, block_size=size, mode="crd")
+    return call.op("reorder", [call.name_of(call["self"])], variant, block_size=size, mode="crd")
 
 
-RULES: Mapping[str, Callable[[Call], None]] = MappingProxyType(
+RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
     {
         **dict.fromkeys(("conv1d", "conv2d", "conv3d", "convolution"), _convolution),
         **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _transposed),
