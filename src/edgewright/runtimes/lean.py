@@ -76,7 +76,7 @@ def _register_arena(first_region_bytes: int) -> None:
             "max_mem": 0,
             "arena_extend_strategy": 0,
             "initial_chunk_size_bytes": first_region_bytes or -1,
-            "max_dead_bytes_per_chunk": -1,
+            "max_dead_bytes_per_chunk": 256,  # a larger chunk than is asked for is always split
             "initial_growth_chunk_size_bytes": -1,
         }
     )

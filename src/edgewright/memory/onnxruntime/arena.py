@@ -10,7 +10,9 @@ from collections.abc import Iterable
 _GRAIN = 256
 _FIRST_REGION = 1 << 20
 _MOST_DOUBLED = 1 << 30
-_MOST_WASTED = 128 << 20
+_MOST_DEAD = 128 << 20
+LEAST_SPLIT_BYTES = _GRAIN
+"""`max_dead_bytes_per_chunk` of the settings `arena`: a chunk that is larger than what is asked for is always split."""
 _TABLE_SHARE = 32
 PAGE = 4096
 _LOWEST = -(1 << 62)
@@ -19,8 +21,9 @@ _LOWEST = -(1 << 62)
 class Arena:
     """The state of the arena over several runs; addresses are virtual, with a wide gap between regions."""
 
-    def __init__(self, first_region_bytes: int = _FIRST_REGION) -> None:
+    def __init__(self, first_region_bytes: int = _FIRST_REGION, most_dead_bytes: int = _MOST_DEAD) -> None:
         self.next_region_bytes = first_region_bytes
+        self.most_dead_bytes = most_dead_bytes
         self.regions: list[tuple[int, int]] = []
         self.free: list[tuple[int, int]] = []
         self.free_at: dict[int, int] = {}
@@ -65,7 +68,7 @@ class Arena:
             found = bisect_left(self.free, (size, _LOWEST))
         have, start = self.free[found]
         self.forget(start)
-        taken = size if have >= 2 * size or have - size >= _MOST_WASTED else have
+        taken = size if have >= 2 * size or have - size >= self.most_dead_bytes else have
         if taken < have:
             self.put(start + taken, have - taken)
         self.used[name] = (start, taken)

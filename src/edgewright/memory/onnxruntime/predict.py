@@ -28,6 +28,10 @@ system at once. `arena`: only the arena on, with a first region of a chosen size
 _RUN_BYTES = {"default": 16 * 1024, "lean": 64 * 1024, "arena": 16 * 1024}
 _MOST_FITTED = 4
 """Orders that a first region is fitted to; the others only say how much it may become."""
+_REGION_SHARES = (*(0.4 + 0.025 * i for i in range(32)), 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 2.3, 2.6, 3.0)
+"""Sizes of a first region that are tried, by what is written of one that never ends."""
+_MOST_REGIONS = 8
+"""Those that are tried in more than one run."""
 _NODE_BYTES = {"default": 128, "lean": 48, "arena": 32}
 """What a run, and each node of it, touches of the heap beside tensors."""
 
@@ -147,14 +151,14 @@ def folded(graph: Graph, open_inputs: Collection[str] = ()) -> Network:
 
 
 def best_region(runs: Sequence[Sequence[Event]]) -> int:
-    """The size of an arena's first region that leaves the least resident, in the worst of some sequences of events."""
-    limit = max(arena_peak(run, 1 << 40, runs=1).touched_bytes for run in runs) + PAGE
-    size = max((event.size_bytes for run in runs for event in run), default=PAGE) + 5 * PAGE
-    sizes = [limit + 4 * PAGE]
-    while size < limit:
-        sizes.append(-(-size // PAGE) * PAGE)
-        size = int(1.04 * size) + PAGE
-    return min(sizes, key=lambda one: max(region_peak(run, one) for run in runs))
+    """The size of an arena's first region that leaves the least resident, in the worst of some sequences of events.
+
+    A region a good deal larger than what is written of it fragments least, as its end is never the best fit.
+    """
+    most = max(arena_peak(run, 1 << 40, runs=1).touched_bytes for run in runs)
+    sizes = [-(-int(share * most) // PAGE) * PAGE + 5 * PAGE for share in _REGION_SHARES]
+    sizes.sort(key=lambda size: arena_peak(runs[0], size).resident_bytes)
+    return min(sizes[:_MOST_REGIONS], key=lambda size: max(region_peak(run, size) for run in runs))
 
 
 def _trials(network: Network, settings: Settings, threads: int, orders: int) -> list[_Trial]:
@@ -174,7 +178,7 @@ def _resident(trial: _Trial, settings: Settings, region: int) -> int:
         return mapped_peak(trial.events)
     if settings == "arena" and not region:
         arena = arena_peak(trial.events, 1 << 40, runs=1)
-        return arena.written_bytes + arena.touched_bytes // 32
+        return arena.written_bytes + 2 * arena.touched_bytes // 32
     if settings == "arena":
         return region_peak(trial.events, region)
     return pattern_peak(trial.events).resident_bytes

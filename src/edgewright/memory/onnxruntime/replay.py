@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from edgewright.memory.onnxruntime.arena import PAGE, Arena
+from edgewright.memory.onnxruntime.arena import LEAST_SPLIT_BYTES, PAGE, Arena
 from edgewright.memory.onnxruntime.planner import Event, is_of_loading
 
 MMAP_THRESHOLD_BYTES = 16 * 1024
@@ -56,7 +56,7 @@ def arena_peak(
 
     `spared_bytes` of it are taken from loading on, beside what the events say of that.
     """
-    arena = Arena() if first_region_bytes is None else Arena(first_region_bytes)
+    arena = Arena() if first_region_bytes is None else Arena(first_region_bytes, LEAST_SPLIT_BYTES)
     spared = [spared_bytes] if spared_bytes else []
     loading = [(event.size_bytes, event.kind == "kept") for event in events if is_of_loading(event)]
     arena.load([*loading, *((size, True) for size in spared)])

@@ -390,7 +390,7 @@ def apply_memory_settings(options: ort.SessionOptions, settings: str, arena_byte
             "max_mem": 0,
             "arena_extend_strategy": 0,
             "initial_chunk_size_bytes": int(arena_bytes) or -1,
-            "max_dead_bytes_per_chunk": -1,
+            "max_dead_bytes_per_chunk": 256,  # a larger chunk than is asked for is always split
             "initial_growth_chunk_size_bytes": -1,
         }
         place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
