@@ -1,13 +1,14 @@
 """What holds for every module after width edits."""
 
 import copy
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
-from edgewright.formats.torch import apply_widths, locations, understand
+from edgewright.formats.torch import apply_widths, architecture, locations, rebuild, understand
 from edgewright.graph import edits
 from edgewright.graph.channel_groups import find_groups
 from edgewright.graph.channels import ChannelGroup
@@ -64,9 +65,19 @@ def check(module: nn.Module, inputs: Any, script: Sequence[SetWidth]) -> nn.Modu
     wanted = edits.apply(reading.graph, script)
     assert after.ops == wanted.ops
     assert after == wanted
+    check_rebuilt(module, cut, inputs)
     if all(edit.group.growable for edit in script):
         assert_close(outputs(cut, inputs), outputs(masked(module, inputs, script), inputs))
     return cut
+
+
+def check_rebuilt(module: nn.Module, cut: nn.Module, inputs: Any) -> None:
+    """The state dict loads into a fresh instance of the architecture, which computes the same."""
+    made = rebuild(module, json.loads(json.dumps(architecture(cut))))
+    made.load_state_dict(cut.state_dict())
+    assert all(torch.equal(one, other) for one, other in zip(outputs(made, inputs), outputs(cut, inputs), strict=True))
+    assert architecture(made) == architecture(cut)
+    assert repr(made) == repr(cut)
 
 
 def cut_all(groups: Sequence[ChannelGroup], keep: float = 0.5) -> list[SetWidth]:
