@@ -6,6 +6,8 @@ ones (the data reuse of DeepThings, Zhao, Barijough and Gerstlauer, IEEE TCAD 20
 
 Runtimes run an op when its result is asked for, so a slice that only the next strip reads would come late, and the
 whole strip would wait for it in memory. An empty slice of the kept rows, joined with the rows being read, asks early.
+Of two inputs of an op a runtime may make either first, in another order in every session. So rows of a tensor that was
+not the last one to be made, as skip connections read them, wait for the last rows that were cut or joined before.
 """
 
 from dataclasses import dataclass
@@ -118,16 +120,17 @@ class _Writer:
         self.asks: dict[str, str] = {}
         self.outputs: dict[str, list[Piece]] = {name: [] for name in group.outputs}
         self.last: tuple[str, Piece] | None = None
+        self.anchor: tuple[str, Piece] | None = None
 
     def strip(self, index: int) -> None:
         self.new, self.views, self.asks = {}, {}, {}
         kept: dict[str, Piece | None] = {}
-        after = self.script.anchor(*self.last) if self.last else ""
+        self.anchor = self.last
         for op in self.group.ops:
             field = self.strips.fields[op.name][index]
             if field is None:
                 continue
-            inputs = [self.view(op, i, region, index, after) for i, region in enumerate(field.inputs)]
+            inputs = [self.view(op, i, region, index) for i, region in enumerate(field.inputs)]
             for name, own in zip(op.outputs, self.script.clone(op, inputs, field, str(index)), strict=True):
                 if name:
                     self.add(name, Piece(own, field.made), index)
@@ -137,7 +140,7 @@ class _Writer:
     def add(self, name: str, made: Piece, index: int) -> None:
         """New rows of a tensor; what an op makes beyond them is cut off."""
         rows = with_rows(full_region(self.graph.tensors[name]), *self.strips.new_rows(name, index))
-        self.new[name] = piece = self.cut(name, made, rows, f"{name}.{index}.cut")
+        self.new[name] = piece = self.script.cut(name, made, rows, f"{name}.{index}.cut")
         self.last = name, piece
         if name in self.outputs:
             self.outputs[name].append(piece)
@@ -157,7 +160,7 @@ class _Writer:
             self.asks[name] = self.script.empty(name, kept, f"{name}.{index}.ask")
         return kept
 
-    def view(self, op: Op, i: int, region: Region | None, index: int, after: str) -> str:
+    def view(self, op: Op, i: int, region: Region | None, index: int) -> str:
         """The tensor that holds what one input of an op reads."""
         name = op.inputs[i]
         if region is None:
@@ -165,32 +168,38 @@ class _Writer:
         if (name, region) not in self.views:
             if name in self.group.through:
                 maker = self.group.through[name]
-                given = self.view(maker, 0, region, index, after)
+                given = self.view(maker, 0, region, index)
                 found = self.script.dequantized(maker, given)
             elif name in self.strips.ends:
                 found = self.rows(name, region, index)
             else:
-                found = self.script.cut_operand(op, i, region, str(index), after).name
+                found = self.script.cut_operand(op, i, region, str(index), self.after()).name
             self.views[name, region] = found
         return self.views[name, region]
 
     def rows(self, name: str, region: Region, index: int) -> str:
         """Rows of a tensor of the group, kept and new ones joined where both are read."""
-        parts = self.parts(name, *region.ranges[0], f"{name}.{index}.cut")
+        is_last = self.last is not None and self.last[0] == name
+        parts = self.parts(name, *region.ranges[0], f"{name}.{index}.cut", "" if is_last else self.after())
         asks = [self.asks.pop(name)] if name in self.asks else []
+        found = parts[0]
         if len(parts) + len(asks) > 1:
-            return self.script.join(parts, name, 0, self.script.name(f"{name}.{index}.rows"), asks).name
-        return parts[0].name
+            found = self.script.join(parts, name, 0, self.script.name(f"{name}.{index}.rows"), asks)
+        if found not in (self.kept.get(name), self.new.get(name)):
+            self.anchor = name, found
+        return found.name
 
-    def parts(self, name: str, start: int, stop: int, base: str) -> list[Piece]:
+    def after(self) -> str:
+        """The last rows that are stored plainly and have been made, so that waiting for them costs no copy."""
+        return self.script.anchor(*self.anchor) if self.anchor else ""
+
+    def parts(self, name: str, start: int, stop: int, base: str, after: str = "") -> list[Piece]:
         """The rows of a tensor from what was kept and what is new."""
         found = []
         for piece in (self.kept.get(name), self.new.get(name)):
             if piece is not None:
                 low, high = max(start, piece.region.ranges[0][0]), min(stop, piece.region.ranges[0][1])
                 if low < high:
-                    found.append(self.cut(name, piece, with_rows(piece.region, low, high), base))
+                    rows = with_rows(piece.region, low, high)
+                    found.append(self.script.cut(name, piece, rows, base, after))
         return found
-
-    def cut(self, name: str, piece: Piece, region: Region, base: str) -> Piece:
-        return self.script.cut(name, piece, region, base)

@@ -73,8 +73,7 @@ def lower_tiles(script: Script, group: Group, graph: Graph, grid: tuple[int, int
     made: dict[str, dict[tuple[int, int], Piece]] = {name: {} for name in group.outputs}
     last: tuple[str, Piece] | None = None
     for index, (tile, regions) in tiles_of(group, graph, grid).items():
-        after = script.anchor(*last) if last else ""
-        pieces, last = _write_tile(script, group, graph, tile, regions, f"{index[0]}.{index[1]}", after)
+        pieces, last = _write_tile(script, group, graph, tile, regions, f"{index[0]}.{index[1]}", last)
         for name, piece in pieces.items():
             made[name][index] = piece
     rows, columns = grid
@@ -94,13 +93,29 @@ def _region(ranges: Sequence[Sequence[tuple[int, int]]], index: tuple[int, int])
 
 
 def _write_tile(
-    script: Script, group: Group, graph: Graph, tile: Tile, regions: Mapping[str, Region], label: str, after: str
+    script: Script,
+    group: Group,
+    graph: Graph,
+    tile: Tile,
+    regions: Mapping[str, Region],
+    label: str,
+    last: tuple[str, Piece] | None,
 ) -> tuple[dict[str, Piece], tuple[str, Piece]]:
-    """The edits of one tile; the pieces of the group's outputs, and of the tensor that is made last."""
+    """The edits of one tile, which waits for `last`; the pieces of the group's outputs, and of what is made last.
+
+    What is cut of a tensor that was not the last one to be made, as skip connections read it, waits for the cut before:
+    of two inputs of an op a runtime may make either first, in another order in every session.
+    """
     pieces: dict[str, Piece] = {}
     cuts: dict[tuple[str, Region], Piece] = {}
+    newest, anchor = "", last
+
+    def waits() -> str:
+        """The last piece that was cut: it is stored plainly, so that waiting for it costs no copy."""
+        return script.anchor(*anchor) if anchor else ""
 
     def view(op: Op, index: int, region: Region | None) -> str:
+        nonlocal anchor
         name = op.inputs[index]
         if region is None:
             return name
@@ -109,9 +124,12 @@ def _write_tile(
                 maker = group.through[name]
                 cuts[name, region] = Piece(script.dequantized(maker, view(maker, 0, region)), region)
             elif name in pieces:
-                cuts[name, region] = script.cut(name, pieces[name], region, f"{name}.{label}.cut")
+                after = "" if name == newest else waits()
+                cuts[name, region] = script.cut(name, pieces[name], region, f"{name}.{label}.cut", after)
+                if cuts[name, region] != pieces[name]:
+                    anchor = name, cuts[name, region]
             else:
-                cuts[name, region] = script.cut_operand(op, index, region, label, after)
+                cuts[name, region] = script.cut_operand(op, index, region, label, waits())
         return cuts[name, region].name
 
     for op in (op for op in group.ops if op.name in tile.fields):
@@ -119,9 +137,10 @@ def _write_tile(
         inputs = [view(op, i, region) for i, region in enumerate(field.inputs)]
         made = script.clone(op, inputs, field, label)
         pieces |= {name: Piece(own, field.made) for name, own in zip(op.outputs, made, strict=True) if name}
+        newest = next(filter(None, op.outputs))
     name = next(name for name in group.ops[-1].outputs if name in pieces)
-    last = name, pieces[name]
+    made_last = name, pieces[name]
     outputs = {}
     for name, region in regions.items():
         outputs[name] = script.cut(name, pieces[name], region, f"{name}.{label}.cut")
-    return outputs, last
+    return outputs, made_last
