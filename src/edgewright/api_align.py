@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 from edgewright.api import File, OnProgress, Shapes, profile, width_target
 from edgewright.api_memory import check_output
-from edgewright.errors import BudgetError, EdgewrightError, StoreError
+from edgewright.errors import BudgetError, EdgewrightError, StoreError, UnsupportedModelError
 
 if TYPE_CHECKING:
     from edgewright.formats.base import Format
+    from edgewright.graph.channels import ChannelGroup
     from edgewright.graph.types import LayerSpec
     from edgewright.profiling.batch import Workplace
     from edgewright.profiling.bench import BenchReport
     from edgewright.profiling.stats import Ratio
     from edgewright.report.align_view import AlignView
     from edgewright.runtimes.client import HarnessClient
+    from edgewright.store import DeviceStore
     from edgewright.timing import ExecutionTimeModel
     from edgewright.widths.places import Widths
     from edgewright.widths.prove import Proven
@@ -73,7 +75,7 @@ def align(
     if not task.places.groups:
         return align_view(Outcome(str(path), None, name, task))
     with scratch_folder(target.parent) as folder:
-        runs = _Runs(learned.runtime or of_model(path), learned.threads, learned.settings or "all", input_shapes or {})
+        runs = _Runs(of_model(path), learned.threads, _level(learned), input_shapes or {})
         trials = _Trials(path, form, task, runs, folder, budget_s, on_progress)
         plans = task.plans()
         corrected = trials.corrected(list(plans.values()))
@@ -244,13 +246,26 @@ def _learned(
     runtime = of_model(path)
     store, usual = open_store(), usual_name(runtime)
     form.read(path, shapes)
-    if device is None and not any(store.model_path(name).exists() for name in store.names()):
+    if device is None and not any(_speaks_of(store, name, runtime) for name in store.names()):
         profile([path], name=usual, budget_s=LEARNING_S, input_shapes=shapes, on_progress=on_progress)
     name = store.choose(device, usual)
     learned = store.model(name)
     if learned.runtime_version and learned.runtime != runtime:
         raise StoreError(f"device {name!r} was learned with {learned.runtime}, which does not execute {path}")
     return name, learned
+
+
+def _speaks_of(store: "DeviceStore", name: str, runtime: str) -> bool:
+    """Whether a device was learned with a runtime, or from a table."""
+    if not store.model_path(name).exists():
+        return False
+    learned = store.model(name)
+    return not learned.runtime_version or learned.runtime == runtime
+
+
+def _level(learned: "ExecutionTimeModel") -> str:
+    """The optimization level of the runtime that was measured."""
+    return (learned.settings or "all") if learned.runtime_version else "all"
 
 
 def _task(
@@ -263,8 +278,27 @@ def _task(
     from edgewright.widths.task import Task
 
     graph = form.read(path, shapes)
-    groups = find_groups(graph)
+    groups = _that_can_change(path, form, find_groups(graph), shapes)
     constants = form.constants(path, shapes) if isinstance(form, HoldsConstants) else {}
     dead = dead_channels(graph, groups, constants) if constants else {}
-    target = width_target(of_model(path), learned.settings or "all", path)
+    target = width_target(of_model(path), _level(learned), path)
     return Task.of(graph, groups, learned, target, *growth, dead)
+
+
+def _that_can_change(
+    path: Path, form: "Format", groups: "Sequence[ChannelGroup]", shapes: Shapes | None
+) -> "tuple[ChannelGroup, ...]":
+    """The groups whose widths the format can change in this file; half by half, where it can't change all at once."""
+    from tempfile import TemporaryDirectory
+
+    from edgewright.graph.width_edits import SetWidth
+
+    script = [SetWidth(group, tuple(range(group.width)), 1) for group in groups]
+    try:
+        with TemporaryDirectory() as folder:
+            form.apply(path, script, Path(folder) / f"wider{path.suffix}", shapes)
+    except UnsupportedModelError:
+        middle = len(groups) // 2
+        halves = (groups[:middle], groups[middle:]) if middle else ()
+        return tuple(group for half in halves for group in _that_can_change(path, form, half, shapes))
+    return tuple(groups)

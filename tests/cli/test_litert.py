@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.cli.conftest import Run, write_network
+from tests.formats.tflite.build import packed, unpacked
 
+from edgewright.formats.tflite import read
 from edgewright.graph.types import LayerSpec, Window
 from edgewright.runtimes.litert.build import build
 
@@ -70,3 +73,35 @@ def test_plans_are_not_made_for_litert(run: Run, model: Path, tmp_path: Path, ar
     assert outcome.status == 1
     assert "--runtime tflm" in outcome.err
     assert not (tmp_path / "out.tflite").exists()
+
+
+@pytest.fixture
+def half_dead(tmp_path: Path) -> Path:
+    """Three convolutions, the first two of which make channels that are zero for the most part."""
+    wide = [LayerSpec("conv", ((1, given, 24, 24),), ((1, made, 24, 24),), SAME) for given, made in ((3, 96), (96, 96))]
+    model = unpacked(build([*wide, LayerSpec("conv", ((1, 96, 24, 24),), ((1, 4, 24, 24),), SAME)]))
+    tensors = model.subgraphs[0].tensors
+    for operator in model.subgraphs[0].operators[:2]:
+        for index in operator.inputs[1:]:
+            buffer = model.buffers[tensors[index].buffer]
+            items = np.frombuffer(bytes(buffer.data), np.float32).reshape(tensors[index].shape).copy()
+            items[20:] = 0
+            buffer.data = np.frombuffer(items.tobytes(), np.uint8)
+    path = tmp_path / "dead.tflite"
+    path.write_bytes(packed(model))
+    return path
+
+
+def test_dead_channels_are_taken_out(
+    run: Run, half_dead: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing was measured yet that is done first; a fifth of the channels is far faster on any machine."""
+    monkeypatch.setattr("edgewright.api_align.LEARNING_S", 0.5)
+    monkeypatch.setattr("edgewright.api_align._PROOF_S", 0.2)
+    out = tmp_path / "out.tflite"
+    told = run("align", half_dead, "-o", out, "--budget", "500ms", "--json").json
+    assert told["out"] == str(out)
+    assert told["device"] == "local-litert"
+    assert told["proof"]["outputs_equal"]
+    assert told["weights_growth"] < 0.5
+    assert [op.kind for op in read(out).ops] == [op.kind for op in read(half_dead).ops]
