@@ -141,7 +141,7 @@ def place(
     for buffer in sorted(found.buffers, key=order):
         size = -(-buffer.size_bytes // alignment_bytes) * alignment_bytes
         rivals = [(a, b) for a, b, other in placed if other.first <= buffer.last and buffer.first <= other.last]
-        offset = _best_gap(sorted(rivals), size)
+        offset = best_gap(sorted(rivals), size)
         placed.append((offset, offset + size, buffer))
         offsets |= dict.fromkeys(buffer.tensors, offset)
         top = max(top, offset + buffer.size_bytes)
@@ -179,7 +179,7 @@ def _shared(
     return None
 
 
-def _best_gap(taken: Iterable[tuple[int, int]], size: int) -> int:
+def best_gap(taken: Iterable[tuple[int, int]], size: int) -> int:
     """The start of the smallest gap of at least `size` bytes between ranges in order, or the end of all."""
     best, best_size, free = -1, -1, 0
     for start, stop in taken:

@@ -149,6 +149,21 @@ def _eight_bit(draw: Draw) -> Draw:
     return draw_eight_bit
 
 
+def _depthwise(draw: Draw) -> Draw:
+    """Some with the large windows on small maps that networks for microcontrollers have at their end."""
+
+    def draw_depthwise(random: Random) -> LayerSpec | None:
+        if random.random() > _LARGE_WINDOWS:
+            return draw(random)
+        channels, side, stride = width(random, 16, 640), int(random.integers(3, 29)), int(random.choice((1, 1, 2)))
+        shape: Shape = (1, channels, side, side)
+        window = Window((7, 7), (stride, stride), (1, 1), ((3, 3), (3, 3)))
+        fused = ("clip",) if random.random() < 0.5 else ()
+        return _windowed(LayerSpec("depthwise_conv", (shape,), (shape,), window, channels, fused=fused))
+
+    return draw_depthwise
+
+
 def _quantization(kind: str) -> Draw:
     def draw_quantization(random: Random) -> LayerSpec:
         layer = elementwise.DRAWS["unary"](random)
@@ -168,10 +183,12 @@ _FLOAT = MappingProxyType(
         )
     }
 )  # fmt: skip
+_LARGE_WINDOWS = 0.2
 DRAWS: Mapping[str, Draw] = MappingProxyType(
     {
         **_FLOAT,
         **{f"{family}_int8": _eight_bit(draw) for family, draw in _FLOAT.items()},
+        "depthwise_conv_int8": _eight_bit(_depthwise(_FLOAT["depthwise_conv"])),
         "quantize_int8": _quantization("quantize"),
         "dequantize_int8": _quantization("dequantize"),
     }
@@ -180,14 +197,14 @@ DRAWS: Mapping[str, Draw] = MappingProxyType(
 
 FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "conv": 20, "depthwise_conv": 16, "fully_connected": 12, "transposed_conv": 6, "matmul": 3, "max_pool": 8,
-        "average_pool": 8, "global_pool": 2, "unary": 5, "binary": 6, "softmax": 2, "reduction": 6, "resize": 4,
-        "reorder": 3, "concat": 5, "split": 3, "slice": 5, "pad": 6, "transpose": 6,
-        "conv_int8": 10, "depthwise_conv_int8": 10, "fully_connected_int8": 6, "transposed_conv_int8": 5,
-        "matmul_int8": 2, "max_pool_int8": 7, "average_pool_int8": 4, "global_pool_int8": 2, "unary_int8": 2,
-        "binary_int8": 3, "softmax_int8": 2, "reduction_int8": 4, "resize_int8": 4, "reorder_int8": 2,
-        "concat_int8": 5, "split_int8": 3, "slice_int8": 5, "pad_int8": 6, "transpose_int8": 5,
-        "quantize_int8": 2, "dequantize_int8": 2,
+        "conv": 15, "depthwise_conv": 14, "fully_connected": 16, "transposed_conv": 11, "matmul": 5, "max_pool": 7,
+        "average_pool": 9, "global_pool": 3, "unary": 3, "binary": 5, "softmax": 2, "reduction": 9, "resize": 4,
+        "reorder": 5, "concat": 6, "split": 4, "slice": 6, "pad": 5, "transpose": 11,
+        "conv_int8": 7, "depthwise_conv_int8": 8, "fully_connected_int8": 7, "transposed_conv_int8": 8,
+        "matmul_int8": 4, "max_pool_int8": 7, "average_pool_int8": 3, "global_pool_int8": 3, "unary_int8": 1.5,
+        "binary_int8": 2, "softmax_int8": 1.5, "reduction_int8": 8, "resize_int8": 3.5, "reorder_int8": 6,
+        "concat_int8": 7, "split_int8": 5, "slice_int8": 6, "pad_int8": 5, "transpose_int8": 10,
+        "quantize_int8": 1.5, "dequantize_int8": 2,
     }
 )  # fmt: skip
 _STEPS: Mapping[str, float] = MappingProxyType(
@@ -248,5 +265,5 @@ def _flat_step(step: str, channels: int, positions: int) -> LayerSpec:
     return LayerSpec("pad", ((positions, channels, 1),), ((positions, more, 1),), variant="constant")
 
 
-CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, {}, 5e4, padded_as_before, network, 3)
+CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, {}, 5e4, padded_as_before, network, 4)
 """What is drawn for runtimes of TFLite files."""

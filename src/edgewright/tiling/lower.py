@@ -11,14 +11,21 @@ from edgewright.tiling.recompute import lower_tiles
 from edgewright.tiling.script import Script
 
 
-def lower(graph: Graph, plan: TilingPlan, ordered: bool = True, expresses: Expresses = any_padding) -> tuple[Edit, ...]:
+def lower(
+    graph: Graph,
+    plan: TilingPlan,
+    ordered: bool = True,
+    expresses: Expresses = any_padding,
+    most_joined: int | None = None,
+) -> tuple[Edit, ...]:
     """The edits of a plan; tiles follow one another in depth-first order, and weights are shared.
 
     `ordered` makes every tile wait for the one before it, which runtimes need that choose the order of execution by
-    themselves. Padding that the format can't express becomes an op of its own (`graph.padding`). Raises
-    UnsupportedModelError where the plan does not fit the network.
+    themselves. Padding that the format can't express becomes an op of its own (`graph.padding`). A concat
+    joins at most `most_joined` tensors; more are joined in parts first. Raises UnsupportedModelError where the plan
+    does not fit the network.
     """
-    script = Script(graph, ordered, expresses)
+    script = Script(graph, ordered, expresses, most_joined)
     seen: set[str] = set()
     for fused in plan.groups:
         if not seen.isdisjoint(fused.op_names):

@@ -7,6 +7,7 @@ integers (ONNX Runtime on x86) find the pairs of quantize and dequantize ops tha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
@@ -26,10 +27,13 @@ class Piece:
 class Script:
     """An edit script as it grows; every op and tensor that it adds gets a name of its own."""
 
-    def __init__(self, graph: Graph, ordered: bool, expresses: Expresses = any_padding) -> None:
+    def __init__(
+        self, graph: Graph, ordered: bool, expresses: Expresses = any_padding, most_joined: int | None = None
+    ) -> None:
         self.graph = graph
         self.ordered = ordered
         self.expresses = expresses
+        self.most_joined = most_joined
         self.edits: list[Edit] = []
         self._taken = {op.name for op in graph.ops} | set(graph.tensors)
         self._dequantized: dict[tuple[str, str], str] = {}
@@ -95,6 +99,8 @@ class Script:
         """Pieces of a tensor side by side along one of its spatial axes, as `output`; `extra` are empty ones of it."""
         names = tuple(piece.name for piece in pieces)
         stored = spatial_axes(self.graph.tensors[tensor])[axis]
+        while self.most_joined is not None and len(names) > self.most_joined:
+            names = self._joined_in_parts(names, output, stored, self.most_joined)
         if tensor in self._pairs:
             dequantize, quantize = self._pairs[tensor]
             joined = self.name(f"{output}.real")
@@ -106,6 +112,17 @@ class Script:
         ranges = list(pieces[0].region.ranges)
         ranges[axis] = (ranges[axis][0], pieces[-1].region.ranges[axis][1])
         return Piece(output, Region(tuple(ranges)))
+
+    def _joined_in_parts(self, names: tuple[str, ...], output: str, axis: int, most: int) -> tuple[str, ...]:
+        """Neighbours joined, at most so many at once, in as few and as equal parts as that takes."""
+        count = -(-len(names) // most)
+        bounds = [len(names) * part // count for part in range(count + 1)]
+        found = []
+        for start, end in pairwise(bounds):
+            part = self.name(f"{output}.part")
+            self.edits.append(Concat(part, names[start:end], part, axis))
+            found.append(part)
+        return tuple(found)
 
     def _padded(
         self, op: Op, inputs: Sequence[str], field: ReceptiveField

@@ -18,7 +18,7 @@ PIXEL_BLOCK = 16
 """Matrix products take the pixels of a map in blocks, so that small maps waste the most."""
 PARTLY_READ = frozenset({"slice", "gather"})
 """Of their input they read no more than they write."""
-ROW_BLOCKS: tuple[int, ...] = (1, 2, 4, 6, 8, 12)
+ROW_BLOCKS: tuple[int, ...] = (1, 2, 4, 6, 7, 8, 12, 14)
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,20 @@
 """Predicts what LiteRT takes for activations: its own arena, and the workspace that XNNPACK plans by itself.
 
 XNNPACK takes over runs of operators (delegates). What is made and read within one lies in XNNPACK's workspace, which
-all delegates share; all other tensors lie in the arena. Both are planned greedily by size. The arena keeps the
-network's inputs to the end, and writes nothing in place; the workspace lets elementwise operators write over
-their first operand where nobody else reads it.
+all delegates share (`workspace`); all other tensors lie in the arena, which is planned greedily by size, keeps the
+network's inputs to the end, and writes nothing in place.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgewright.graph.ordering import stable_order
 from edgewright.graph.types import Graph, Op
 from edgewright.graph.xnnpack import parts_of
+from edgewright.memory.litert.workspace import Workspace, plan_workspace
 from edgewright.memory.liveness import Arena, Buffer, by_size, place, timeline
 
 ARENA_ALIGNMENT_BYTES = 64
-WORKSPACE_ALIGNMENT_BYTES = 16
 _EXTRA_BYTES = 32
 """What XNNPACK adds to its workspace, as kernels may read beyond the end of a tensor."""
 
@@ -60,13 +59,9 @@ def predict_peak(graph: Graph, delegates: Sequence[Delegate]) -> LitertPeak:
         return (0, 0, buffer.first) if lives_always else (1, *by_size(buffer))
 
     arena = place(outer, in_place=False, alignment_bytes=ARENA_ALIGNMENT_BYTES, order=order)
-    inner = [_inside(graph, run, delegate) for run, delegate in zip(runs, delegates, strict=True)]
-    workspaces = [place(one, inputs_held=False, alignment_bytes=WORKSPACE_ALIGNMENT_BYTES) for one in inner]
-    largest = max(range(len(inner)), key=lambda index: workspaces[index].peak_bytes, default=None)
-    workspace = Arena({}, 0, "") if largest is None else workspaces[largest]
-    holders = _at_peak(outer, in_place=False)
-    if largest is not None:
-        holders += _at_peak(inner[largest], in_place=True)
+    inner = [_workspace(graph, run, delegate) for run, delegate in zip(runs, delegates, strict=True)]
+    largest = max(inner, key=lambda one: one.arena.peak_bytes, default=Workspace(Arena({}, 0, ""), ()))
+    workspace, holders = largest.arena, (*_at_peak(outer), *largest.holders)
     weights = sum(tensor.size_bytes for tensor in graph.tensors.values() if tensor.is_constant)
     arena_bytes = _up(arena.peak_bytes) + ARENA_ALIGNMENT_BYTES if arena.peak_bytes else 0
     workspace_bytes = workspace.peak_bytes + _EXTRA_BYTES if workspace.peak_bytes else 0
@@ -79,9 +74,9 @@ def _up(size_bytes: int) -> int:
     return -(-size_bytes // ARENA_ALIGNMENT_BYTES) * ARENA_ALIGNMENT_BYTES
 
 
-def _at_peak(graph: Graph, in_place: bool) -> list[tuple[str, int]]:
+def _at_peak(graph: Graph) -> list[tuple[str, int]]:
     """Who holds the memory where most is held, the largest first."""
-    lives = timeline(graph, in_place, inputs_held=not in_place)
+    lives = timeline(graph, in_place=False)
     return [(buffer.tensors[0], buffer.size_bytes) for buffer in lives.live_at(lives.peak_index)] if graph.ops else []
 
 
@@ -114,8 +109,8 @@ def _outside(graph: Graph, runs: Sequence[Sequence[Op]], delegates: Sequence[Del
     return _with(graph, [ops[index] for index in order], graph.inputs, graph.outputs)
 
 
-def _inside(graph: Graph, run: Sequence[Op], delegate: Delegate) -> Graph:
-    """What XNNPACK runs of a delegate; tensors that LiteRT holds count nothing."""
+def _workspace(graph: Graph, run: Sequence[Op], delegate: Delegate) -> Workspace:
+    """What XNNPACK takes for a delegate; the tensors that LiteRT holds count nothing."""
     held = {*delegate.inputs, *delegate.outputs}
     part = Graph(tuple(run), graph.tensors, _activations(graph, delegate.inputs), delegate.outputs)
     found = {one.op.name: one for one in parts_of(part)}
@@ -126,19 +121,9 @@ def _inside(graph: Graph, run: Sequence[Op], delegate: Delegate) -> Graph:
             ops.append(replace(op, inputs=(one.source, *op.inputs[1:]), outputs=(one.output, *op.outputs[1:])))
         elif op.kind in ("reshape", "copy"):
             ops.append(op)
-    readers = Graph(tuple(ops), graph.tensors, (), ()).consumers()
-    ops = [op if _overwrites(op, held, readers) else replace(op, kind="other") for op in ops]
-    reads = {name for op in ops for name in (*op.inputs, *op.outputs)}
-    inner = _with(graph, ops, (), tuple(name for name in delegate.outputs if name in reads))
-    tensors = {
-        name: replace(tensor, is_constant=True) if name in held else tensor for name, tensor in inner.tensors.items()
-    }
-    return replace(inner, tensors=tensors)
-
-
-def _overwrites(op: Op, held: Set[str], readers: Mapping[str, Sequence[Op]]) -> bool:
-    """Whether XNNPACK may write an operator's output over its first operand, which nobody else must read."""
-    return bool(op.inputs) and op.inputs[0] not in held and len(readers.get(op.inputs[0], ())) == 1
+    used = {name for op in ops for name in (*op.inputs, *op.outputs)} - held
+    inner = {name: one for name, one in graph.tensors.items() if name in used and not one.is_constant}
+    return plan_workspace(ops, inner)
 
 
 def _activations(graph: Graph, names: Sequence[str]) -> tuple[str, ...]:
