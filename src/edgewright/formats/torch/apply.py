@@ -1,16 +1,14 @@
 """Width edits applied to a live module."""
 
 import copy
-import traceback
 from collections.abc import Sequence
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from edgewright.errors import ModelError
 from edgewright.formats.torch.attributes import follow
-from edgewright.formats.torch.export import Inputs, arguments
+from edgewright.formats.torch.export import Inputs, arguments, first_line, place_of
 from edgewright.formats.torch.layered import Layered, restored
 from edgewright.formats.torch.read import Reading, understand
 from edgewright.formats.torch.surgery import carry_over, named_tensors, resize, resizes
@@ -74,7 +72,7 @@ def _check(cut: nn.Module, example_inputs: Inputs, after: Graph) -> None:
             found = cut(*args, **kwargs)
     except Exception as error:
         raise ModelError(
-            f"{type(cut).__name__}: with other widths the module does not run{_place(error)}: {_first_line(error)}; "
+            f"{type(cut).__name__}: with other widths the module does not run{place_of(error)}: {first_line(error)}; "
             "a number of channels is written there: compute it from the input (x.flatten(1), x.view(x.size(0), -1))"
         ) from error
     finally:
@@ -84,19 +82,3 @@ def _check(cut: nn.Module, example_inputs: Inputs, after: Graph) -> None:
     wanted = [after.tensors[name].shape for name in after.outputs]
     if not set(wanted) <= set(shapes):
         raise ModelError(f"{type(cut).__name__}: with other widths the outputs are {shapes} and not {wanted}")
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
-
-
-def _place(error: Exception) -> str:
-    """The last line of code outside of torch that ran."""
-    library = str(Path(torch.__file__).parent)
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if not frame.filename.startswith((library, str(Path(__file__).parent)))
-    ]
-    return f" at {frames[-1].filename}, line {frames[-1].lineno} ({frames[-1].line})" if frames else ""

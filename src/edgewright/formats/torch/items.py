@@ -8,6 +8,7 @@ from typing import Any
 from torch import fx
 
 from edgewright.formats.torch.calls import Call, Made
+from edgewright.formats.torch.export import name_of
 from edgewright.formats.torch.storage import Piece
 
 _SELF = ("self", "input")
@@ -37,7 +38,7 @@ _UNARY: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
 
 
 def _unary(call: Call) -> Made:
-    variant, words = _UNARY[call.node.target.__name__.partition(".")[0]]
+    variant, words = _UNARY[name_of(call.node)]
     attributes = {to: call[given] for given, to in words.items()}
     return call.op("unary", [_operand(call)], variant, **attributes)
 
@@ -61,7 +62,7 @@ def _rsqrt(call: Call) -> Made:
 def _clip(call: Call) -> Made:
     low = call.get("min", call.get("min_val"))
     high = call.get("max", call.get("max_val"))
-    if call.node.target.__name__.startswith("relu6"):
+    if name_of(call.node).startswith("relu6"):
         low, high = 0.0, 6.0
     if any(isinstance(bound, fx.Node) for bound in (low, high)):
         raise ValueError("a bound that is computed")
@@ -98,7 +99,7 @@ _BINARY: Mapping[str, str] = MappingProxyType(
 
 
 def _binary(call: Call) -> Made:
-    variant = _BINARY[call.node.target.__name__.partition(".")[0]]
+    variant = _BINARY[name_of(call.node)]
     left, right = (call["self"], call["other"] if "other" in call.args else call["exponent"])
     inputs = [call.name_of(left), call.name_of(right)]
     if call.get("rounding_mode") is not None:

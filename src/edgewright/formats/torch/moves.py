@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from edgewright.formats.torch.calls import Call, Made
+from edgewright.formats.torch.export import name_of
 from edgewright.graph.types import Op, Shape
 
 
@@ -89,7 +90,7 @@ _PAD_MODES: Mapping[str, str] = MappingProxyType(
 
 
 def _pad(call: Call) -> Made:
-    name, given = call.node.target.__name__, call.tensor("self")
+    name, given = name_of(call.node), call.tensor("self")
     pads, rank = list(call["pad"] if "pad" in call.args else call["padding"]), len(given.shape)
     modes = {"constant_pad": "constant", "reflection_pad": "reflect", "replication_pad": "edge"}
     variant = next((mode for key, mode in modes.items() if name.startswith(key)), "")
@@ -147,7 +148,7 @@ _REDUCTIONS: Mapping[str, str] = MappingProxyType(
 
 def _reduction(call: Call) -> Made:
     """Statistics over axes; the positions of an extreme must not be read."""
-    variant = _REDUCTIONS[call.node.target.__name__.partition(".")[0]]
+    variant = _REDUCTIONS[name_of(call.node)]
     given = call.tensor("self")
     rank, wanted = len(given.shape), call.get("dim")
     if variant == "l2" and float(call.get("ord", call.get("p", 2)) or 2) != 2:

@@ -56,11 +56,11 @@ def _export(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], pa
         raise
     except Exception as error:
         if kwargs or dynamic_batch:
-            raise ModelError(refusal(module, error)) from error
+            raise ModelError(refusal(module, kwargs or args, error)) from error
         try:
             torch.onnx.export(module, args, path, dynamo=False, opset_version=_OPSET - 1)
         except Exception:
-            raise ModelError(refusal(module, error)) from error
+            raise ModelError(refusal(module, kwargs or args, error)) from error
 
 
 def _open_batch(example: Any) -> Any:

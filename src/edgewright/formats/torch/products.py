@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from edgewright.formats.torch.calls import Call, Made
+from edgewright.formats.torch.export import name_of
 from edgewright.graph.types import Shape
 
 _PLAIN: Mapping[str, Any] = MappingProxyType(
@@ -63,7 +64,7 @@ def _layer_norm(call: Call) -> Made:
     rank = len(call.made)
     axes = tuple(range(rank - len(call["normalized_shape"]), rank))
     names = [call.name_of(call.get(name)) for name in ("input", "weight", "bias")]
-    is_rms = "rms" in call.node.target.__name__
+    is_rms = "rms" in name_of(call.node)
     variant = "rms_normalization" if is_rms else "layer_normalization"
     epsilon = 1.1920929e-07 if call["eps"] is None else float(call["eps"])  # that of float32, as torch has it
     return call.op("normalization", names[: 2 if is_rms else 3], variant, epsilon=epsilon, axes=axes)
@@ -74,7 +75,7 @@ def _embedding(call: Call) -> Made:
 
 
 def _softmax(call: Call) -> Made:
-    variant = "log_softmax" if "log" in call.node.target.__name__ else "softmax"
+    variant = "log_softmax" if "log" in name_of(call.node) else "softmax"
     axes = (call.axis(int(call["dim"]), len(call.made)),)
     return call.op("softmax", [call.name_of(call["self"])], variant, axes=axes)
 

@@ -12,13 +12,15 @@ from edgewright.errors import ModelError
 from edgewright.formats.axes import axes_of
 from edgewright.formats.torch import items, moves, products, recurrent, windowed
 from edgewright.formats.torch.calls import Builder, Call, Made, dtype_of, module_of, shape_of
-from edgewright.formats.torch.export import Inputs, exported, freed_twin
+from edgewright.formats.torch.export import Inputs, exported, freed_twin, name_of
 from edgewright.formats.torch.storage import Storage
 from edgewright.graph.types import Graph, Op, Tensor
 
 _RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
     {**windowed.RULES, **products.RULES, **recurrent.RULES, **items.RULES, **moves.RULES}
 )
+_KNOWN = frozenset({*_RULES, "zeros", "ones", "full", "arange", "cumsum", "sort", "topk", "index"})
+"""Ops that are left whole: those that are understood, and some that fall into many when taken apart."""
 _ONE_OF_SEVERAL = frozenset(
     {"_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "native_group_norm", "native_layer_norm",
      "max_pool2d_with_indices", "max_pool3d_with_indices", "max", "min", "native_dropout"}
@@ -74,11 +76,11 @@ def understand(module: nn.Module, example_inputs: Inputs) -> Reading:
 def _program(module: nn.Module, example_inputs: Inputs) -> Any:
     """With the states of stacked recurrent layers apart, or as one tensor where the module's code asks for that."""
     try:
-        return exported(freed_twin(module, stacks_states=False), example_inputs)
+        return exported(freed_twin(module, stacks_states=False), example_inputs, _KNOWN)
     except ModelError:
         if not any(isinstance(part, nn.RNNBase) and part.num_layers > 1 for part in module.modules()):
             raise
-        return exported(freed_twin(module, stacks_states=True), example_inputs)
+        return exported(freed_twin(module, stacks_states=True), example_inputs, _KNOWN)
 
 
 def _placeholders(program: Any, builder: Builder) -> tuple[str, ...]:
@@ -127,13 +129,9 @@ def _names(nodes: list[fx.Node], builder: Builder, paths: set[str]) -> dict[fx.N
     for node in calls:
         path = module_of(node)
         is_leaf = bool(path) and path not in inner and alone[path] == 1
-        kind = _target(node).strip("_")
+        kind = name_of(node).strip("_")
         found[node] = builder.fresh(path if is_leaf else f"{path}.{kind}" if path else kind)
     return found
-
-
-def _target(node: fx.Node) -> str:
-    return str(getattr(node.target, "__name__", node.target)).partition(".")[0]
 
 
 def _take(node: fx.Node, name: str, builder: Builder) -> None:
@@ -146,10 +144,10 @@ def _take(node: fx.Node, name: str, builder: Builder) -> None:
         builder.values[node] = builder.declare(Tensor(name, shape_of(value), dtype_of(value), is_constant=True))
         return
     mark = len(builder.ops)
-    rule = _RULES.get(_target(node))
+    rule = _RULES.get(name_of(node))
     if rule is not None and hasattr(node.target, "_schema"):
         try:
-            if _target(node) in _ONE_OF_SEVERAL and _reads_more(node):
+            if name_of(node) in _ONE_OF_SEVERAL and _reads_more(node):
                 raise ValueError("a value that is not understood is read")
             made = rule(Call(node, name, builder))
         except (ValueError, TypeError, KeyError, IndexError, ZeroDivisionError, AttributeError):
@@ -183,7 +181,7 @@ def _other(node: fx.Node, name: str, builder: Builder) -> None:
     for source in node.all_input_nodes:
         its = builder.values[source]
         read += [its] if isinstance(its, str) else its
-    builder.ops.append(Op(name, "other", tuple(read), made, variant=_target(node).strip("_")))
+    builder.ops.append(Op(name, "other", tuple(read), made, variant=name_of(node).strip("_")))
     builder.modules[name] = module_of(node)
     builder.values[node] = made if several else made[0]
 

@@ -7,6 +7,7 @@ from typing import Any
 from torch import fx
 
 from edgewright.formats.torch.calls import Call, module_of
+from edgewright.formats.torch.export import name_of
 from edgewright.formats.torch.storage import Piece
 from edgewright.graph.types import Op, Shape, Tensor
 
@@ -22,7 +23,7 @@ _PASS_ON = frozenset(
 
 def is_zero(node: fx.Node) -> bool:
     """Whether a node makes zeros, however they are cut and moved."""
-    target = str(getattr(node.target, "__name__", "")).partition(".")[0]
+    target = name_of(node)
     if target in _ZEROS:
         return True
     return target in _PASS_ON and bool(node.all_input_nodes) and all(map(is_zero, node.all_input_nodes))
@@ -35,7 +36,7 @@ def _roots(node: fx.Node) -> list[fx.Node]:
 
 def first_states(node: fx.Node) -> Sequence[fx.Node]:
     """The states that a recurrent call begins with; none for other calls."""
-    target = str(getattr(node.target, "__name__", "")).partition(".")[0]
+    target = name_of(node)
     if target not in _KINDS or len(node.args) < 2:
         return ()
     found: Any = node.args[1]
@@ -50,7 +51,7 @@ def read_nodes(node: fx.Node) -> list[fx.Node]:
 
 def _recurrent(call: Call) -> tuple[str, ...]:
     """One layer, in one or both directions; what it makes, under the names of torch's outputs."""
-    kind, gates = _KINDS[call.node.target.__name__.partition(".")[0]]
+    kind, gates = _KINDS[name_of(call.node)]
     if int(call["num_layers"]) != 1 or len(call.shape("input")) != 3:
         raise ValueError("several layers, or no batch")
     params, directions = call["params"], 2 if call["bidirectional"] else 1

@@ -5,6 +5,7 @@ from types import MappingProxyType
 from typing import Any
 
 from edgewright.formats.torch.calls import Call, Made
+from edgewright.formats.torch.export import name_of
 from edgewright.graph.types import Shape, Window
 
 
@@ -73,7 +74,7 @@ def _pool(call: Call) -> Made:
     padding = tuple((size, size) for size in _each(call["padding"], rank))
     if call.get("divisor_override") is not None:
         raise ValueError("a divisor of its own")
-    is_max = "max" in call.node.target.__name__
+    is_max = "max" in name_of(call.node)
     return call.op(
         "max_pool" if is_max else "average_pool",
         [call.name_of(call["self"])],
@@ -90,7 +91,7 @@ def _adaptive_pool(call: Call) -> Made:
     """
     rank = _space(call, "self")
     given, made = call.shape("self")[-rank:], call.made[-rank:]
-    kind = "max" if "max" in call.node.target.__name__ else "average"
+    kind = "max" if "max" in name_of(call.node) else "average"
     inputs = [call.name_of(call["self"])]
     if set(made) == {1}:
         return call.op("global_pool", inputs, kind)
@@ -104,7 +105,7 @@ def _adaptive_pool(call: Call) -> Made:
 
 
 def _resize(call: Call) -> Made:
-    name = call.node.target.__name__
+    name = name_of(call.node)
     inputs = "self" if "self" in call.args else "input"
     given, made = call.shape(inputs), call.made
     scales = tuple(out / size for size, out in zip(given, made, strict=True))
@@ -119,7 +120,7 @@ def _resize(call: Call) -> Made:
 
 
 def _shuffle(call: Call) -> Made:
-    deep = "unshuffle" not in call.node.target.__name__
+    deep = "unshuffle" not in name_of(call.node)
     size = int(call["upscale_factor"] if deep else call["downscale_factor"])
     variant = "depth_to_space" if deep else "space_to_depth"
     return call.op("reorder", [call.name_of(call["self"])], variant, block_size=size, mode="crd")
