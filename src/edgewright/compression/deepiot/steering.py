@@ -50,21 +50,16 @@ def cost_slopes(
     draw and the same with one unit more and one less of each group tell that of every unit. A group of which nothing
     would be left is priced at one unit. Units that are not `alive` have no slope.
     """
-    counts = np.maximum(layout.counts(masks), 1)
-    groups = counts.shape[1]
-    more, less = (
-        counts[:, None, :] + np.eye(groups, dtype=np.int64),
-        counts[:, None, :] - np.eye(groups, dtype=np.int64),
-    )
-    more, less = np.minimum(more, layout.widths), np.maximum(less, 1)
-    rows = np.concatenate([counts, more.reshape(-1, groups), less.reshape(-1, groups)])
-    priced = costs(rows)
-    now, up, down = np.split(priced, [len(counts), len(counts) * (1 + groups)])
-    gains = up.reshape(-1, groups) - now[:, None]
-    losses = now[:, None] - down.reshape(-1, groups)
+    kept = layout.counts(masks)
+    groups = kept.shape[1]
+    one = np.eye(groups, dtype=np.int64)
+    around = np.stack([kept[:, None, :] + 0 * one, kept[:, None, :] + one, kept[:, None, :] - one])
+    rows = np.clip(around, 1, layout.widths).reshape(-1, groups)
+    now, more, less = costs(rows).reshape(3, len(kept), groups)
+    gains, losses = more - now, now - less
     of = layout.group_of
     slopes = np.where(masks > 0, losses[:, of], gains[:, of]).mean(axis=0)
-    return np.where(alive, slopes, 0.0), float(now.mean())
+    return np.where(alive, slopes, 0.0), float(now[:, 0].mean())
 
 
 @dataclass(frozen=True)
