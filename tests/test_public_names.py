@@ -5,7 +5,7 @@ import sys
 
 import edgewright as ew
 
-HEAVY = {"numpy", "scipy", "onnx", "onnxruntime", "rich", "sklearn", "matplotlib"}
+HEAVY = {"numpy", "scipy", "onnx", "onnxruntime", "rich", "sklearn", "matplotlib", "torch"}
 
 
 def test_public_names() -> None:
@@ -15,6 +15,7 @@ def test_public_names() -> None:
         "Evaluation",
         "align",
         "bench",
+        "compress",
         "devices",
         "draw_frontier",
         "draw_stairs",
@@ -23,6 +24,7 @@ def test_public_names() -> None:
         "fit",
         "frontier",
         "lean_session",
+        "load_compressed",
         "memory",
         "profile",
         "tile",

@@ -7,6 +7,7 @@ ew.explain("model.onnx")          # where the time goes, layer by layer
 ew.memory("model.onnx")           # peak memory, and who holds it
 ew.tile("model.onnx", "small.onnx", memory="16MB")
 ew.align("model.onnx", "fast.onnx")  # wider layers where wider is faster, outputs unchanged
+ew.compress(task, time=0.5, out="small")  # a narrower PyTorch network, retrained
 """
 
 import edgewright.memory  # first: submodules must not hide functions of the same names
@@ -24,6 +25,7 @@ from edgewright.api import (
     write_page,
 )
 from edgewright.api_align import align
+from edgewright.api_compress import compress, load_compressed
 from edgewright.api_memory import draw_frontier, frontier, memory, tile
 from edgewright.errors import EdgewrightError
 from edgewright.runtimes.lean import lean_session
@@ -34,6 +36,7 @@ __all__ = [
     "Evaluation",
     "align",
     "bench",
+    "compress",
     "devices",
     "draw_frontier",
     "draw_stairs",
@@ -42,6 +45,7 @@ __all__ = [
     "fit",
     "frontier",
     "lean_session",
+    "load_compressed",
     "memory",
     "profile",
     "tile",

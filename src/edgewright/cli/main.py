@@ -8,11 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from edgewright.cli import align, bench, devices, evaluate, explain, fit, memory, profile, tile
+from edgewright.cli import align, bench, compress, devices, evaluate, explain, fit, memory, profile, tile
 from edgewright.cli.output import print_json
 from edgewright.errors import EdgewrightError
 
-COMMANDS = (profile, devices, fit, evaluate, explain, bench, memory, tile, align)
+COMMANDS = (profile, devices, fit, evaluate, explain, bench, memory, tile, align, compress)
 DEBUG = "EDGEWRIGHT_DEBUG"
 
 

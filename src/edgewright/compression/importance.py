@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from edgewright.compression.masks import Masking
+from edgewright.compression.network import in_module
 from edgewright.compression.task import Task
 from edgewright.errors import DataError
+from edgewright.formats.torch.storage import Storage
 from edgewright.graph.channels import ChannelGroup, Member
 from edgewright.graph.cost import GATES
 from edgewright.graph.types import Graph
@@ -35,8 +37,13 @@ class TaylorScores:
     batches: int = 0
 
     @classmethod
-    def of(cls, module: nn.Module, graph: Graph, groups: Sequence[ChannelGroup]) -> "TaylorScores":
-        masking = Masking.of(module, [reading(graph, group) for group in groups])
+    def of(
+        cls, module: nn.Module, graph: Graph, groups: Sequence[ChannelGroup], storage: Storage | None = None
+    ) -> "TaylorScores":
+        """Of a module and the groups of its Graph, whose constants lie in it as `storage` says, or have the names of
+        its parameters."""
+        readers = [reading(graph, group) for group in groups]
+        masking = Masking.of(module, readers if storage is None else [in_module(one, storage) for one in readers])
         return cls(masking, torch.zeros(sum(group.width for group in groups) + 1))
 
     def add(self, products: Mapping[str, Tensor]) -> None:
@@ -89,14 +96,20 @@ def _is_state(graph: Graph, member: Member, lies_on: Mapping[str, set[int]]) -> 
 
 
 def taylor(
-    task: Task, module: nn.Module, graph: Graph, groups: Sequence[ChannelGroup], batches: int, seed: int
+    task: Task,
+    module: nn.Module,
+    graph: Graph,
+    groups: Sequence[ChannelGroup],
+    batches: int,
+    seed: int,
+    storage: Storage | None = None,
 ) -> Importance:
     """Scores of a module from so many batches of a task; the module stays as it is.
 
     A task that trains itself is let train a copy for so many steps, and the gradients of its steps are taken.
     Raises DataError where the task gives no batches.
     """
-    scores = TaylorScores.of(module, graph, groups)
+    scores = TaylorScores.of(module, graph, groups, storage)
     if task.batches is not None and task.loss is not None:
         _from_batches(task, module, scores, batches, seed)
     elif task.train is not None:

@@ -14,14 +14,16 @@ from edgewright.graph.types import Graph, LayerSpec
 from edgewright.memory.onnxruntime import predict_peak
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.widths.candidates import blocks_of
-from edgewright.widths.executed import Executed, Lies
+from edgewright.widths.executed import layers_at
 from edgewright.widths.frontier import Frontiers, Options, WidthPrices
 from edgewright.widths.layouts import Layouts
 from edgewright.widths.places import Places, Widths
 from edgewright.widths.plan import WidthPlan, plan_of
 from edgewright.widths.price import Prices
 
-STEERS = ("time", "operations", "parameters")
+STEERS = ("time", "energy", "operations", "parameters")
+PREDICTED = ("time", "energy")
+"""What a model of the device tells."""
 _BYTES = 4
 _COARSE = 8
 """About so many widths of each group, evenly apart, are tried at first."""
@@ -47,7 +49,7 @@ class _Counted(Prices):
 class Objective:
     """The cost of a network at any widths of its groups, and the search for what is cheapest.
 
-    `steer` is one of STEERS; costs are seconds, multiply-accumulates or items. `costs` takes whole batches of widths.
+    `steer` is one of STEERS; costs are seconds, joules, multiply-accumulates or items. `costs` takes batches of widths.
     `item_price` is what an item of the weights costs in the search. `overhead` is part of each cost: seconds that a run
     takes before any layer.
     """
@@ -60,6 +62,7 @@ class Objective:
     item_price: float
     block: int
     overhead: float = 0.0
+    model: ExecutionTimeModel | None = None
 
     @classmethod
     def of(
@@ -72,23 +75,24 @@ class Objective:
         overhead_s: float = 0.0,
     ) -> "Objective":
         """`block` is the channels of a block of the runtime's blocked layout, 1 where it has none. Steering by time
-        takes a `model`."""
+        takes a `model` of the device's time, by energy one of its energy."""
         places = Places(graph, tuple(groups))
         layouts = Layouts.of(places, block)
         blocks = blocks_of(model)
-        if steer == "time":
+        if steer in PREDICTED:
             assert model is not None
             prices = Prices(model, _BYTES * places.weights(places.widths))
-            return cls(
-                steer, places, Frontiers(layouts, prices), time_costs(layouts, prices), blocks, 0.0, block, overhead_s
-            )
+            costs = time_costs(layouts, prices)
+            return cls(steer, places, Frontiers(layouts, prices), costs, blocks, 0.0, block, overhead_s, model)
         counts = steer == "operations"
-        costs = operation_costs(layouts) if counts else WeightCosts(places)
-        return cls(steer, places, Frontiers(layouts, _Counted(counts)), costs, blocks, 0.0 if counts else 1.0, block)
+        counted: Costs = operation_costs(layouts) if counts else WeightCosts(places)
+        return cls(steer, places, Frontiers(layouts, _Counted(counts)), counted, blocks, 0.0 if counts else 1.0, block)
 
-    def at_weights(self, model: ExecutionTimeModel, widths: Widths) -> "Objective":
+    def at_weights(self, widths: Widths) -> "Objective":
         """The same where so many bytes of weights as at these widths lie in the caches."""
-        prices = Prices(model, _BYTES * self.places.weights(widths))
+        if self.model is None:
+            return self
+        prices = Prices(self.model, _BYTES * self.places.weights(widths))
         layouts = self.frontiers.layouts
         return replace(self, frontiers=Frontiers(layouts, prices), costs=time_costs(layouts, prices))
 
@@ -129,25 +133,13 @@ class Objective:
 
 def check_kinds(objective: Objective, model: ExecutionTimeModel) -> None:
     """Raises UnsupportedModelError where the network runs layers of a kind that the device was never asked about."""
-    missing = model.unmeasured(_layers(objective.frontiers.layouts))
+    missing = model.unmeasured(layers_at(objective.frontiers.layouts, objective.original))
     lacking = [kind for kind in missing if not kind.startswith(("reshape", "other"))]
     if lacking:
         raise UnsupportedModelError(
             f"device {model.device!r} has never run layers of kind {', '.join(lacking)}, which this network has: "
             "`edgewright profile --for MODEL.onnx` learns them"
         )
-
-
-def _layers(layouts: Executed) -> list[LayerSpec]:
-    """The layers that run at the widths that the groups have."""
-    lies = {name: Lies() for name in layouts.network.inputs}
-    found: list[LayerSpec] = []
-    for index, node in enumerate(layouts.nodes):
-        widths = {group: layouts.places.widths[group] for group in layouts.groups_of(index)}
-        taken = layouts.take(index, widths, {name: lies[name] for name in dict.fromkeys(node.inputs)})
-        lies.update(taken.lies)
-        found += taken.layers
-    return found
 
 
 def _widths_of(group: ChannelGroup, blocks: Sequence[int], least: int) -> tuple[int, ...]:

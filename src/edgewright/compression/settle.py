@@ -1,0 +1,137 @@
+"""The widths of one round: chosen by prediction, corrected by what the cut network is measured to take."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import torch
+
+from edgewright.compression.aim import Aim, Device
+from edgewright.compression.choice import Chosen, Knapsack, ranking, values_of
+from edgewright.compression.journal import Round
+from edgewright.compression.masks import masked_call
+from edgewright.compression.network import Network
+from edgewright.compression.objective import Objective
+from edgewright.compression.verify import problems
+from edgewright.errors import BudgetError, DataError, EdgewrightError
+from edgewright.widths.places import Widths
+from edgewright.widths.plan import WidthPlan
+
+_NARROW = 0.12
+"""In one round a group keeps at least this share of its channels, where the target can be met so."""
+_TRIES = 5
+_NEAREST, _FURTHEST = 0.96, 1.02
+"""A network whose measured time is within these shares of the target is near enough."""
+_AIM = 0.99
+_COLD_CHANGE = 0.8
+"""Where the weights shrink to less than this, layers are priced anew."""
+
+
+@dataclass
+class Settlement:
+    """The choice of one round: `scores` by group and channel, `times` and `objective` price the network as it is."""
+
+    aim: Aim
+    device: Device
+    network: Network
+    scores: Mapping[str, list[float]]
+    objective: Objective
+    times: Objective
+    on_progress: Callable[[str], None]
+
+    def settle(self, target: float, correction: float, is_last: bool) -> tuple[Network, Round]:
+        """The network to be trained, near a target; `correction` is measured over predicted time so far.
+
+        Time does not depend on weights, so the network is measured before it is trained, and in the last round widths
+        are chosen again until the measured time meets the target. Raises BudgetError where nothing does.
+        """
+        is_timed = self.aim.steer == "time" and self.device.measure is not None
+        correction = correction if is_timed else 1.0
+        found: dict[Widths, tuple[Network, Round]] = {}
+        for _ in range(_TRIES if is_timed and is_last else 1):
+            chosen = self._choose(target, (_AIM if is_timed else 1.0) * target / correction, correction)
+            if chosen.widths in found:
+                break
+            made = self._cut(chosen, target)
+            found[chosen.widths] = made
+            measured_s = made[1].measured_s
+            if measured_s is None or _NEAREST <= measured_s / target <= _FURTHEST:
+                break
+            correction = measured_s / chosen.cost
+        return min(found.values(), key=lambda one: _off(one[1], target))
+
+    def _choose(self, target: float, limit: float, correction: float) -> Chosen:
+        objective = self.objective
+        first = self._packed(objective, target, limit, correction)
+        weights = objective.places.weights
+        if weights(first.widths) > _COLD_CHANGE * weights(objective.original):
+            return first
+        return self._packed(objective.at_weights(first.widths), target, limit, correction)
+
+    def _packed(self, objective: Objective, target: float, limit: float, correction: float) -> Chosen:
+        """The knapsack, with no group too narrow at once where that can be."""
+        self.on_progress("choosing widths")
+        groups, memory = self.network.groups, self.aim.memory_bytes
+        values = values_of([self.scores[group.name] for group in groups])
+
+        def fits(widths: Widths) -> bool:
+            return memory is None or objective.peak_bytes(widths) <= memory
+
+        gentle = tuple(max(round(_NARROW * group.width), 1) for group in groups)
+        floor = objective.original
+        for least in (gentle, (1,) * len(groups)):
+            sack = Knapsack(objective, values, limit, least, fits)
+            floor, _ = objective.cheapest(sack.options)
+            if objective.cost(floor) <= limit:
+                return sack.choose()
+        raise BudgetError(
+            f"the target of {self.aim.amount(target)} is below what this network takes at its narrowest: "
+            f"{self.aim.amount(objective.cost(floor) * correction)}"
+        )
+
+    def _cut(self, chosen: Chosen, target: float) -> tuple[Network, Round]:
+        cut, off = checked_cut(self.network, self.objective.plan(chosen.widths, ranking(self.scores)))
+        self.on_progress("measuring the narrower network")
+        measured_s = None if self.device.measure is None else self.device.measure(cut.module)
+        seconds = self.times.cost(chosen.widths)
+        return cut, Round(cut.channels, target, chosen.cost, seconds, measured_s, chosen.kept, chosen.bound, off)
+
+
+def checked_cut(network: Network, plan: WidthPlan) -> tuple[Network, float]:
+    """The network at the widths of a plan, checked, and how far its outputs are from those of the masked one.
+
+    Raises EdgewrightError where it is not what the plan says.
+    """
+    cut = network.cut(plan)
+    found = problems(network, plan, cut)
+    if found:
+        raise EdgewrightError(f"the narrower network is not whole: {found[0]}; please report it")
+    return cut, difference(network, plan, cut)
+
+
+def difference(network: Network, plan: WidthPlan, cut: Network) -> float:
+    """How far the outputs of a cut network are from those of the network with these channels masked, in relation to
+    the largest output."""
+    masks = {}
+    for change in plan.changes:
+        mask = torch.zeros(change.group.width)
+        mask[list(change.kept)] = 1
+        masks[change.group.name] = mask
+    network.module.eval()
+    cut.module.eval()
+    with torch.no_grad():
+        wanted = torch.utils._pytree.tree_leaves(masked_call(network.module, network.stored, masks, *network.example))
+        given = torch.utils._pytree.tree_leaves(cut.module(*network.example))
+    pairs = [
+        (a, b) for a, b in zip(wanted, given, strict=True) if isinstance(a, torch.Tensor) and a.is_floating_point()
+    ]
+    if any(a.shape != b.shape for a, b in pairs):
+        raise DataError("task: the outputs of its module change their shapes with the widths of its layers")
+    return max((float((a - b).abs().max() / a.abs().max().clamp_min(1e-12)) for a, b in pairs), default=0.0)
+
+
+def _off(of: Round, target: float) -> float:
+    """How far from the target a network was measured; too slow counts threefold."""
+    if of.measured_s is None:
+        return 0.0
+    share = of.measured_s / target
+    return 3 * (share - 1) if share > 1 else 1 - share
