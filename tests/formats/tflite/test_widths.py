@@ -153,6 +153,24 @@ def test_signatures_keep_what_is_open() -> None:
     assert tuple(found["z"].shapeSignature) == (-1, 9, 8, 3)
 
 
+def test_what_is_open_stays_open_where_a_shape_is_given() -> None:
+    model, shapes = conv_relu(is_open=True), {"x": (1, 9, 8, 4)}
+    proto = unpacked(model)
+    sketch = Sketch(proto, proto.subgraphs[0])
+    z = conv(sketch, 2, 3, "z")
+    proto.subgraphs[0].tensors[z].shapeSignature = np.array([1, -1, 8, 3], np.int32)
+    proto.subgraphs[0].outputs = np.array([z], np.int32)
+    model = packed(proto)
+    graph = read(model, shapes)
+    (group,) = find_groups(graph)
+    result = edited(model, [SetWidth(group, (0, 1, 2, 3, 4), 2)], shapes)
+    found = tensors(result)
+    assert [list(found["a"].shape), list(found["a"].shapeSignature)] == [[1, 1, 8, 7], [1, -1, 8, 7]]
+    assert list(found["x"].shapeSignature) == [1, -1, 8, 4]
+    other = {"x": (1, 12, 8, 4)}
+    assert read(result, other).tensors["a"].shape == (1, 12, 8, 7)
+
+
 def test_metadata_stays() -> None:
     proto = unpacked(shared(True))
     proto.buffers.append(schema.BufferT(data=np.frombuffer(b"a note", np.uint8)))

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from edgewright.formats.tflite.building import Builder
+from edgewright.formats.tflite.load import parse
 from edgewright.formats.tflite.pruning import References, drop_unread
 from edgewright.formats.tflite.read import Reading, read, understand
 from edgewright.formats.tflite.save import packed, save
 from edgewright.formats.tflite.schema import Struct
 from edgewright.formats.tflite.tensors import indices
-from edgewright.formats.tflite.widths import check, set_widths
+from edgewright.formats.tflite.widths import check, reopen, set_widths
 from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.edits import apply as apply_to_graph
 from edgewright.graph.types import Graph, Shape
@@ -42,9 +43,11 @@ def edited(source: Path | bytes, edits: Sequence[Edit], input_shapes: Mapping[st
     widths = [edit for edit in edits if isinstance(edit, SetWidth)]
     if widths:
         set_widths(reading, after, widths)
+        if input_shapes:
+            reopen(reading, parse(reading.data, reading.source), reading.graph)
         drop_unread(reading.model, before, True)
         made = packed(reading.model, reading.data, reading.source)
-        check(reading, read(made), after)
+        check(reading, read(made, input_shapes), after)
         return made
     builder = Builder(reading, after)
     inserted = dict(filter(None, (_operator_of(edit, builder) for edit in edits)))

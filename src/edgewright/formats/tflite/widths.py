@@ -38,6 +38,25 @@ def set_widths(reading: Reading, after: Graph, edits: Sequence[SetWidth]) -> Non
             steer(_Steered(reading, parts, after, operator, old[op.name], op))
 
 
+def reopen(reading: Reading, declared: Struct, before: Graph) -> None:
+    """Bring shapes back to what the file declares, but for the axes whose width has changed.
+
+    `declared` is the model as it is stored; the reading has the shapes that were given, and `before` those from then.
+    """
+    known = {reading.tensors.by_name[name]: tensor.shape for name, tensor in before.tensors.items()}
+    for index, stored in enumerate(declared.subgraphs[0].tensors):
+        tensor = reading.subgraph.tensors[index]
+        made = [int(size) for size in indices(tensor.shape)]
+        given = known.get(index, tuple(made))
+        sizes = zip(indices(stored.shape), given, made, strict=True)
+        tensor.shape = np.array([new if old != new else own for own, old, new in sizes], np.int32)
+        signature = stored.shapeSignature
+        if signature is not None and len(signature) == len(made):
+            sizes = zip(signature, given, made, strict=True)
+            signature = np.array([new if own >= 0 and old != new else own for own, old, new in sizes], np.int32)
+        tensor.shapeSignature = signature
+
+
 def check(reading: Reading, found: Graph, after: Graph) -> None:
     """Raise UnsupportedModelError where the model has not come to the graph that it shall have."""
     if found == after:
@@ -104,7 +123,9 @@ def _reshape(one: _Steered) -> None:
 def _target(items: Sequence[int], one: _Steered) -> list[int]:
     if len(items) != len(one.made):
         return [int(item) for item in items]
-    return [int(item) if item < 0 else size for item, size in zip(items, one.made, strict=True)]
+    before = one.reading.graph.tensors[one.old.outputs[0]].shape
+    sizes = zip(items, before, one.made, strict=True)
+    return [int(item) if item < 0 or old == new else new for item, old, new in sizes]
 
 
 def _whole(position: int) -> Callable[[_Steered], None]:
