@@ -73,10 +73,10 @@ def chosen(options: argparse.Namespace, folder: Path, done: Set[str]) -> Iterato
     """Networks by name, their kind and their file."""
     wanted = None if options.networks is None else options.networks.split(",")
     suffix = ".tflite" if options.runtime == "litert" else ".onnx"
-    made = tflite_networks() if options.runtime == "litert" else networks()
-    for name, model in made.items():
+    makers = tflite_networks() if options.runtime == "litert" else networks()
+    for name, make in makers.items():
         if name not in done and (wanted is None or name in wanted):
-            path = folder / f"{name}{suffix}"
+            path, model = folder / f"{name}{suffix}", make()
             path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
             yield name, name.rpartition("_")[0], path
     for path in sorted(options.models.rglob(f"*{suffix}")) if options.models else ():

@@ -5,6 +5,7 @@ is folded, weights are random.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import onnx
@@ -112,14 +113,19 @@ FAMILIES: dict[str, Callable[[int], onnx.ModelProto]] = {
 """The four kinds of networks, made from a seed."""
 
 
-def networks() -> dict[str, onnx.ModelProto]:
+def networks() -> dict[str, Callable[[], onnx.ModelProto]]:
     """The twelve networks of the benchmarks by name: each kind with three seeds."""
-    return {f"{name}_{seed}": make(seed) for name, make in FAMILIES.items() for seed in SEEDS}
+    return {f"{name}_{seed}": partial(make, seed) for name, make in FAMILIES.items() for seed in SEEDS}
 
 
-def tflite_networks() -> dict[str, bytes]:
+def tflite_networks() -> dict[str, Callable[[], bytes]]:
     """The same networks as TFLite models, and the first of each kind in int8 besides."""
     from benchmarks.tflite_networks import converted, quantized
 
-    found = {name: converted(model) for name, model in networks().items()}
-    return found | {f"{name}_int8_0": quantized(make(SEEDS[0])) for name, make in FAMILIES.items()}
+    found = {name: partial(_written, make, converted) for name, make in networks().items()}
+    first = {f"{name}_int8_{SEEDS[0]}": partial(make, SEEDS[0]) for name, make in FAMILIES.items()}
+    return found | {name: partial(_written, make, quantized) for name, make in first.items()}
+
+
+def _written(make: Callable[[], onnx.ModelProto], write: Callable[[onnx.ModelProto], bytes]) -> bytes:
+    return write(make())
