@@ -73,12 +73,10 @@ def test_estimate_is_unbiased(game, critic):
     )
 
 
-@pytest.mark.parametrize("critic", CRITICS.values(), ids=CRITICS)
-def test_estimate_of_two_draws_is_unbiased(game, critic):
+def test_estimate_of_two_draws_is_unbiased(game):
     compressor, weights, losses = game
-    torch.testing.assert_close(
-        expected(compressor, weights, losses, critic, 2), exact(compressor, weights, losses), rtol=1e-3, atol=1e-6
-    )
+    found = expected(compressor, weights, losses, CRITICS["slopes"], 2)
+    torch.testing.assert_close(found, exact(compressor, weights, losses), rtol=1e-3, atol=1e-6)
 
 
 def test_estimate_is_unbiased_where_units_are_gone(game):
