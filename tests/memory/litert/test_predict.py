@@ -58,7 +58,7 @@ def test_the_workspace_is_shared_by_all_delegates() -> None:
         ((op("transpose", "x", "a"), op("binary", "x a", "b"), op("transpose", "b", "y")), 1),
         ((op("transpose", "x", "a"), op("softmax", "a", "b"), op("transpose", "b", "y")), 1),
         ((op("transpose", "x", "a"), op("unary", "a", "b"), op("binary", "b a", "y")), 2),
-        ((op("transpose", "x", "a"), op("unary", "a", "b"), op("transpose", "b", "c"), op("binary", "b c", "y")), 3),
+        ((op("transpose", "x", "a"), op("unary", "a", "b"), op("binary", "b b", "y")), 2),
     ],
     ids=[
         "over its operand",

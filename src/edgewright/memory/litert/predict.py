@@ -50,7 +50,7 @@ class LitertPeak:
 
 def predict_peak(graph: Graph, delegates: Sequence[Delegate]) -> LitertPeak:
     """The peak of a network of which XNNPACK runs these parts; without any, that of the built-in kernels."""
-    runs = [_run_of(graph, delegate) for delegate in delegates]
+    runs = [run_of(graph, delegate) for delegate in delegates]
     outer = _outside(graph, runs, delegates)
 
     def order(buffer: Buffer) -> tuple[int, ...]:
@@ -80,7 +80,7 @@ def _at_peak(graph: Graph) -> list[tuple[str, int]]:
     return [(buffer.tensors[0], buffer.size_bytes) for buffer in lives.live_at(lives.peak_index)] if graph.ops else []
 
 
-def _run_of(graph: Graph, delegate: Delegate) -> tuple[Op, ...]:
+def run_of(graph: Graph, delegate: Delegate) -> tuple[Op, ...]:
     """The operators of a delegate: what its outputs need, back to its inputs."""
     makers = graph.producers()
     names: set[str] = set()

@@ -23,6 +23,7 @@ import json
 import mmap
 import os
 import re
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -43,6 +44,8 @@ Shapes = dict[str, list[int]]
 LEVELS = {"all": OpResolverType.AUTO, "none": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 LIBRARY = max(Path(ai_edge_litert.__file__).parent.glob("*.so"), key=lambda path: path.stat().st_size)
 FEWEST_CALM = 2
+METER_ERROR_BYTES = 64 * 1024
+"""Growth of resident memory is told to a few pages."""
 TIMED_TOGETHER_S = 2e-5
 """A sample of a shorter run is the mean over as many runs as take this long, so that the clock weighs little."""
 
@@ -267,7 +270,9 @@ def memory(
 
     Tensors have their memory assigned while the model is loaded, but no page of it is there before it is written. So
     every block of 16 KiB or more is made to come from the system by itself, and the inputs are written within the
-    first run. `peak_bytes` is None where the system does not tell.
+    first run. XNNPACK writes zeros all over its workspace while the model is loaded, so that no growth shows it: what
+    it asked the allocator for is added, where that can be heard; and what LiteRT asked for its arena counts in the
+    place of a growth that is the same to a few pages. `peak_bytes` is None where the system does not tell.
     """
     if OPENED:
         raise RuntimeError("peak memory needs a process of its own")
@@ -278,19 +283,26 @@ def memory(
     meter = PeakMeter()
     pin(min(os.sched_getaffinity(0)) if cpu is None else cpu, threads)
     before = meter.level()
-    opened = Model(model, threads, level, shapes, seed, fill=False)
+    with Listener() as listener:
+        opened = Model(model, threads, level, shapes, seed, fill=False)
     details = opened.interpreter.get_input_details()
     opened.inputs = [(d["index"], opened.values(d)) for d in details]
     inputs_bytes = sum(value.nbytes for _, value in opened.inputs)
     loaded = meter.level() - before - inputs_bytes
+    zeros = listener.zeros()
 
     def run() -> None:
         opened.fill()
         opened.run()
 
     growths = [meter.growth(run) for _ in range(runs)]
+    workspace_bytes = sum(size for address, size in zeros.items() if not is_zero(address, size))
+    arena_bytes = sum(listener.arenas.values())
+    is_told = arena_bytes > 0 and abs(max(growths) - arena_bytes) < METER_ERROR_BYTES
     return {
-        "peak_bytes": max(growths),
+        "peak_bytes": (arena_bytes if is_told else max(growths)) + workspace_bytes,
+        "arena_bytes": arena_bytes,
+        "workspace_bytes": workspace_bytes,
         "growth_bytes": growths,
         "inputs_bytes": inputs_bytes,
         "loading_bytes": loaded,
@@ -368,6 +380,99 @@ class PeakMeter:
     @staticmethod
     def figure(path: str, name: str) -> int:
         return 1024 * int(re.findall(rf"^{name}:\s+(\d+)", Path(path).read_text(), re.MULTILINE)[0])
+
+
+class Listener:
+    """Hears the aligned blocks that LiteRT's libraries ask the allocator for while this is entered.
+
+    XNNPACK's are `blocks`, by their addresses, LiteRT's own `arenas`. The entries of the libraries' tables of addresses
+    that lead to the functions of the allocator are made to lead here. Hears
+    nothing where the libraries are not ELF files of 64 bits.
+    """
+
+    HEARD = ("posix_memalign", "aligned_alloc", "free")
+
+    def __init__(self) -> None:
+        self.blocks: dict[int, int] = {}
+        self.arenas: dict[int, int] = {}
+        self.before: dict[int, int] = {}
+        libc = ctypes.CDLL(None)
+        libc.free.argtypes, libc.aligned_alloc.restype = [ctypes.c_void_p], ctypes.c_void_p
+
+        def memalign(where: int, alignment: int, size: int) -> int:
+            failed = int(libc.posix_memalign(ctypes.c_void_p(where), ctypes.c_size_t(alignment), ctypes.c_size_t(size)))
+            if not failed:
+                self.blocks[ctypes.c_uint64.from_address(where).value] = size
+            return failed
+
+        def alloc(alignment: int, size: int) -> int | None:
+            found: int | None = libc.aligned_alloc(ctypes.c_size_t(alignment), ctypes.c_size_t(size))
+            self.arenas[found or 0] = size
+            return found
+
+        def free(address: int | None) -> None:
+            self.blocks.pop(address or 0, None)
+            self.arenas.pop(address or 0, None)
+            libc.free(address)
+
+        sizes = (ctypes.c_size_t, ctypes.c_size_t)
+        kinds = (ctypes.c_int, ctypes.c_void_p, *sizes), (ctypes.c_void_p, *sizes), (None, ctypes.c_void_p)
+        made = [ctypes.CFUNCTYPE(*kind)(call) for kind, call in zip(kinds, (memalign, alloc, free), strict=True)]
+        self.callbacks = dict(zip(self.HEARD, made, strict=True))
+
+    def __enter__(self) -> Listener:
+        folder = str(LIBRARY.parent)
+        starts: dict[str, int] = {}
+        for start, _, file in PeakMeter.mappings():
+            if file.startswith(folder):
+                starts.setdefault(file, start)
+        for file, start in starts.items():
+            with contextlib.suppress(OSError, struct.error, ValueError):
+                for slot, name in slots(Path(file), start, self.HEARD):
+                    self.before[slot] = write_address(slot, ctypes.cast(self.callbacks[name], ctypes.c_void_p).value)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for slot, address in self.before.items():
+            write_address(slot, address)
+
+    def zeros(self) -> dict[int, int]:
+        """The blocks that hold nothing but zeros."""
+        return {address: size for address, size in self.blocks.items() if is_zero(address, size)}
+
+
+def slots(library: Path, start: int, names: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+    """Where a library that is mapped from `start` on keeps the addresses of some functions (System V ABI)."""
+    with library.open("rb") as file:
+        head = file.read(64)
+        if head[:5] != b"\x7fELF\x02":
+            return
+        table, size, count = *struct.unpack_from("<Q", head, 32), *struct.unpack_from("<HH", head, 54)
+        file.seek(table)
+        parts = [struct.unpack_from("<IIQQQQ", file.read(size)) for _ in range(count)]
+        dynamic = next(part for part in parts if part[0] == 2)
+        file.seek(dynamic[2])
+        found = dict(struct.iter_unpack("<QQ", file.read(dynamic[5])))
+    for where, length in ((found.get(23), found.get(2)), (found.get(7), found.get(8))):  # JMPREL and RELA
+        for slot, kind, _ in struct.iter_unpack("<QQq", ctypes.string_at(start + (where or 0), length or 0)):
+            if kind & 0xFFFFFFFF in (6, 7, 1025, 1026):  # addresses of functions on x86-64 and on AArch64
+                (text,) = struct.unpack("<I", ctypes.string_at(start + found[6] + 24 * (kind >> 32), 4))
+                name = ctypes.string_at(start + found[5] + text).decode("latin-1")
+                if name in names:
+                    yield start + slot, name
+
+
+def write_address(slot: int, address: int | None) -> int:
+    """Puts an address into a table that may be protected; returns the one before."""
+    libc, page = ctypes.CDLL(None), slot - slot % mmap.PAGESIZE
+    libc.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(mmap.PAGESIZE), mmap.PROT_READ | mmap.PROT_WRITE)
+    entry = ctypes.c_uint64.from_address(slot)
+    before, entry.value = entry.value, address or 0
+    return before
+
+
+def is_zero(address: int, size: int) -> bool:
+    return ctypes.string_at(address, size).count(0) == size
 
 
 def touched(pages: int) -> mmap.mmap:
