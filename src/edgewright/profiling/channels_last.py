@@ -211,6 +211,7 @@ _STEPS: Mapping[str, float] = MappingProxyType(
     {"pointwise": 0.36, "depthwise_conv": 0.28, "conv": 0.16, "max_pool": 0.03, "add": 0.09, "unary": 0.05, "pad": 0.03}
 )
 _SIDES, _CHANNELS, _STRIDED = (24, 32, 48, 56, 64, 96, 112), (3, 8, 16, 24, 32), 0.15
+_DEEP, _DEEP_SIDES, _DEEP_CHANNELS, _DENSE = 0.4, (4, 6, 7, 8, 12, 14), (32, 64, 96, 128, 192, 256), 0.5
 _NETWORK_WORK = 1e8
 
 
@@ -223,22 +224,42 @@ def network(random: Random) -> list[LayerSpec]:
 
 
 def _chain(random: Random) -> list[LayerSpec]:
-    """Layers until one does not fit behind the others; none where the first one does not."""
+    """Layers until one does not fit behind the others; none where the first one does not.
+
+    Some are of the deep end of a network: small maps, and more weights than caches hold.
+    """
     dtype = "float32" if random.random() < 0.5 else "int8"
-    shape: Shape = (1, int(random.choice(_CHANNELS)), *(int(random.choice(_SIDES)),) * 2)
+    deep = random.random() < _DEEP
+    sides, widths = (_DEEP_SIDES, _DEEP_CHANNELS) if deep else (_SIDES, _CHANNELS)
+    shape: Shape = (1, int(random.choice(widths)), *(int(random.choice(sides)),) * 2)
     found: list[LayerSpec] = []
     for _ in range(int(random.integers(5, 40))):
-        layer = _step(random, shape)
+        layer = _step(random, shape, (64, 512) if deep else (8, 128))
         if layer is None or not fits(layer) or sum(map(work, found)) > _NETWORK_WORK:
             break
         found.append(replace(layer, dtype=dtype))
         shape = (1, layer.output[1], *shape[2:]) if layer.kind == "pad" else shape
         shape = layer.output if layer.window is not None else shape
+    if found and random.random() < _DENSE:
+        found += [replace(layer, dtype=dtype) for layer in _dense(random, shape)]
     return found
 
 
-def _step(random: Random, shape: Shape) -> LayerSpec | None:
-    """A layer behind a map of that shape."""
+def _dense(random: Random, shape: Shape) -> list[LayerSpec]:
+    """Fully connected layers behind a map."""
+    seen, found = shape[1] * shape[2] * shape[3], []
+    for _ in range(int(random.integers(1, 5))):
+        made = width(random, 16, 1024)
+        layer = LayerSpec("fully_connected", ((1, seen),), ((1, made),), fused=("relu",))
+        if not fits(layer) or work(layer) > _NETWORK_WORK / 4:
+            break
+        found.append(layer)
+        seen = made
+    return found
+
+
+def _step(random: Random, shape: Shape, widths: tuple[int, int]) -> LayerSpec | None:
+    """A layer behind a map of that shape, which makes so many channels where it makes others."""
     step, (batch, channels, *space) = pick(random, _STEPS), shape
     if step in ("add", "unary", "pad"):
         return _flat_step(step, channels, space[0] * space[1])
@@ -246,7 +267,7 @@ def _step(random: Random, shape: Shape) -> LayerSpec | None:
     stride = 2 if step == "max_pool" or (kernel > 1 and random.random() < _STRIDED) else 1
     padded = ((kernel // 2, kernel // 2),) * 2
     window = Window((kernel, kernel), (stride, stride), (1, 1), padded)
-    made = channels if step in ("depthwise_conv", "max_pool") else width(random, 8, 128)
+    made = channels if step in ("depthwise_conv", "max_pool") else width(random, *widths)
     kind = "conv" if step == "pointwise" else step
     groups = channels if kind == "depthwise_conv" else 1
     fused = ("relu",) if kind != "max_pool" and random.random() < 0.7 else ()

@@ -390,8 +390,6 @@ class Listener:
     nothing where the libraries are not ELF files of 64 bits.
     """
 
-    HEARD = ("posix_memalign", "aligned_alloc", "free")
-
     def __init__(self) -> None:
         self.blocks: dict[int, int] = {}
         self.arenas: dict[int, int] = {}
@@ -415,10 +413,12 @@ class Listener:
             self.arenas.pop(address or 0, None)
             libc.free(address)
 
-        sizes = (ctypes.c_size_t, ctypes.c_size_t)
-        kinds = (ctypes.c_int, ctypes.c_void_p, *sizes), (ctypes.c_void_p, *sizes), (None, ctypes.c_void_p)
-        made = [ctypes.CFUNCTYPE(*kind)(call) for kind, call in zip(kinds, (memalign, alloc, free), strict=True)]
-        self.callbacks = dict(zip(self.HEARD, made, strict=True))
+        size, pointer = ctypes.c_size_t, ctypes.c_void_p
+        self.callbacks: dict[str, Any] = {
+            "posix_memalign": ctypes.CFUNCTYPE(ctypes.c_int, pointer, size, size)(memalign),
+            "aligned_alloc": ctypes.CFUNCTYPE(pointer, size, size)(alloc),
+            "free": ctypes.CFUNCTYPE(None, pointer)(free),
+        }
 
     def __enter__(self) -> Listener:
         folder = str(LIBRARY.parent)
@@ -428,7 +428,7 @@ class Listener:
                 starts.setdefault(file, start)
         for file, start in starts.items():
             with contextlib.suppress(OSError, struct.error, ValueError):
-                for slot, name in slots(Path(file), start, self.HEARD):
+                for slot, name in slots(Path(file), start, tuple(self.callbacks)):
                     self.before[slot] = write_address(slot, ctypes.cast(self.callbacks[name], ctypes.c_void_p).value)
         return self
 
