@@ -37,7 +37,7 @@ def unit_weights(groups: Sequence[ChannelGroup], parameters: Mapping[str, Tensor
 def _by_unit(member: Member, width: int, parameter: Tensor) -> Tensor:
     """The items of a parameter that belong to each unit of a group: (units, items)."""
     positions = torch.tensor(member.positions(range(width)), device=parameter.device)
-    places = parameter.detach().movedim(member.axis, 0)[positions].float()
+    places = parameter.detach().movedim(member.axis, 0)[positions].float().cpu()
     return places.reshape(member.repeats, width, -1).movedim(1, 0).reshape(width, -1)
 
 

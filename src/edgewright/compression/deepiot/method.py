@@ -1,6 +1,7 @@
 """DeepIoT, steered by a cost: a compressor and a network play against each other until the network is small enough."""
 
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from edgewright.compression.deepiot.costs import Costs
 from edgewright.compression.deepiot.play import Network, Stream
 from edgewright.compression.deepiot.policy import Critic, draw, surrogate
 from edgewright.compression.deepiot.steering import Cut, Layout, cost_slopes, expanded, raised, restored
+from edgewright.compression.importance import to_device
 from edgewright.compression.task import Task
 from edgewright.compression.training import optimizer_of, random_state, seed_all, set_random_state
 from edgewright.errors import BudgetError, DataError
@@ -126,7 +128,7 @@ class Run:
         logits = self._logits()
         probabilities = self._probabilities(logits).detach()
         masks = draw(probabilities, 1 + settings.draws, self.generator)
-        batch = next(self.stream)
+        batch = to_device(next(self.stream), self.network.device)
         loss, derivatives = self.network.train(masks[0], batch, self.optimizer)
         losses = self.network.losses(masks[1:], batch)
         if self.taken >= _WATCHED:
@@ -202,8 +204,8 @@ class Run:
         return Found(kept, float(self.costs(self.layout.counts(self.alive[None]))[0]), tuple(self.stages))
 
     def state(self) -> dict[str, Any]:
-        """All that `load` needs to go on; it holds tensors and plain values."""
-        return {
+        """All that `load` needs to go on, copied: tensors and plain values, as torch.save takes them."""
+        state = {
             "module": self.network.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "compressor": self.compressor.state_dict(),
@@ -218,6 +220,7 @@ class Run:
             "generator": self.generator.get_state(),
             "random": random_state(),
         }
+        return deepcopy(state)
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Goes on from where `state` was taken; the run must be of the same network, task, target and settings."""

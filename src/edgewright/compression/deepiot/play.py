@@ -28,6 +28,12 @@ class Network:
     def of(cls, module: nn.Module, groups: Sequence[ChannelGroup], loss: Loss) -> "Network":
         return cls(module, Masking.of(module, groups), loss)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the module is; masks and losses lie on the CPU."""
+        found: torch.device = next(self.module.parameters()).device
+        return found
+
     def train(self, mask: Tensor, batch: Any, optimizer: torch.optim.Optimizer) -> tuple[float, Tensor]:
         """One step of training under a mask of all units; the loss before it, and its derivatives by the mask.
 
@@ -58,7 +64,7 @@ class Network:
         self.module.train()
         kept = [buffer.clone() for buffer in self.module.buffers()]
         with torch.no_grad():
-            found = torch.stack([self.masked_loss(mask, batch).float() for mask in masks])
+            found = torch.stack([self.masked_loss(mask, batch).float().cpu() for mask in masks])
             for buffer, value in zip(self.module.buffers(), kept, strict=True):
                 buffer.copy_(value)
         return found
