@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from edgewright.errors import BudgetError
 from edgewright.graph.edits import Edit, apply
@@ -9,7 +10,6 @@ from edgewright.graph.layers import layers_of
 from edgewright.graph.types import Graph, LayerSpec
 from edgewright.memory.onnxruntime import PeakPrediction, Settings, predict_peak
 from edgewright.tiling.estimate import Floats
-from edgewright.tiling.lower import lower
 from edgewright.tiling.plan import TilingPlan
 from edgewright.tiling.rates import OpTime, Rates, network_macs
 from edgewright.tiling.search import PlanSearch, Pricing, frontier
@@ -21,6 +21,36 @@ _NEXT_SHARE = 0.99
 """Where a plan turns out to need more than was asked for, less is asked for by so much at the least."""
 _COPIES = 2.0
 """What is cut out of blocks of channels leaves them before and enters them behind, each at half the price of a copy."""
+
+
+class Peak(Protocol):
+    """What is predicted of a network's memory; `arena_bytes` is as in each runtime's own prediction."""
+
+    @property
+    def peak_bytes(self) -> int: ...
+    @property
+    def peak_op(self) -> str: ...
+    @property
+    def inputs_bytes(self) -> int: ...
+    @property
+    def weights_bytes(self) -> int: ...
+    @property
+    def arena_bytes(self) -> int: ...
+    @property
+    def settings(self) -> Settings: ...
+
+
+class Place(Protocol):
+    """Where a network is to fit: `Target` for ONNX Runtime, `LitertTarget` for LiteRT."""
+
+    def peak(self, graph: Graph) -> Peak:
+        """The predicted peak of a network."""
+
+    def seconds(self, graph: Graph, peak: Any = None) -> float:
+        """The predicted time of a network; `peak` is what was predicted of it already."""
+
+    def pricing(self, graph: Graph) -> Pricing:
+        """What the search goes by for a network."""
 
 
 @dataclass(frozen=True)
@@ -73,23 +103,25 @@ class Target:
             return Pricing(usual, self._price)
         factor = self.seconds(graph) / max(usual.price(graph)[1], 1e-12)
         rates = Rates(usual.macs_per_s / factor, usual.bytes_per_s / factor, usual.op_s * factor, usual.copies)
-        return Pricing(rates, self._price, self._times(graph, rates))
-
-    def _times(self, graph: Graph, rates: Rates) -> Mapping[str, OpTime]:
-        """The learned time of each op, split into what every tile pays and what tiles share as the rates say."""
-        parts, named = rates.times(graph), layers_of(graph)
+        named = layers_of(graph)
         seconds = self._layer_times([layer for _, layer in named], graph)
-        found = {}
-        for (name, _), time_s in zip(named, seconds, strict=True):
-            part = parts.get(name, OpTime())
-            whole = part.fixed_s + part.variable_s
-            fixed = float(time_s) * (part.fixed_s / whole if whole else 0.0)
-            found[name] = OpTime(fixed, float(time_s) - fixed)
-        return found
+        times = shared_times(graph, rates, {name: float(s) for (name, _), s in zip(named, seconds, strict=True)})
+        return Pricing(rates, self._price, times)
 
     def _price(self, graph: Graph) -> tuple[int, float]:
         found = self.peak(graph, arena_bytes=0)
         return found.peak_bytes, self.seconds(graph, found)
+
+
+def shared_times(graph: Graph, rates: Rates, seconds: Mapping[str, float]) -> dict[str, OpTime]:
+    """The learned seconds of ops, each split into what every tile pays and what tiles share as the rates say."""
+    parts, found = rates.times(graph), {}
+    for name, time_s in seconds.items():
+        part = parts.get(name, OpTime())
+        whole = part.fixed_s + part.variable_s
+        fixed = time_s * (part.fixed_s / whole if whole else 0.0)
+        found[name] = OpTime(fixed, time_s - fixed)
+    return found
 
 
 @dataclass(frozen=True)
@@ -98,8 +130,8 @@ class Fitted:
 
     plan: TilingPlan
     edits: tuple[Edit, ...]
-    before: PeakPrediction
-    after: PeakPrediction
+    before: Peak
+    after: Peak
     before_s: float
     after_s: float
     macs: int
@@ -127,7 +159,7 @@ def asked_for(memory: int | str | None, slowdown: float | None) -> Wish:
     return Wish(size)
 
 
-def fit(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fitted:
+def fit(graph: Graph, wish: Wish, target: Place, source: str = "network") -> Fitted:
     """The fastest plan whose predicted peak stays inside the budget, or the one of least peak in the time allowed.
 
     No groups where none are needed. Raises BudgetError, which names the op in the way and the least budget that can be
@@ -141,13 +173,13 @@ def fit(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fi
 
 def fit_anyhow(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fitted:
     """`fit` under the settings `arena`, which cost no time, or under `lean` where only they meet the budget."""
-    found = Fitting(graph, replace(target, settings="arena"))
+    found, lean = Fitting(graph, replace(target, settings="arena")), replace(target, settings="lean")
     try:
         return found.wished(wish)
     except BudgetError:
         pass
     try:
-        return found.under("lean").wished(wish)
+        return Fitting(graph, lean, found.plans.repriced(lean.pricing(graph))).wished(wish)
     except BudgetError as error:
         raise BudgetError(f"{source}: {error}") from error
 
@@ -155,16 +187,11 @@ def fit_anyhow(graph: Graph, wish: Wish, target: Target, source: str = "network"
 class Fitting:
     """The search for one network and target, with the fits of the plans that were looked at closely."""
 
-    def __init__(self, graph: Graph, target: Target, plans: PlanSearch | None = None) -> None:
+    def __init__(self, graph: Graph, target: Place, plans: PlanSearch | None = None) -> None:
         self.graph, self.target = graph, target
         self.plans = plans or PlanSearch(graph, target.pricing(graph), Space())
         self.before = target.peak(graph)
         self.before_s = target.seconds(graph, self.before)
-
-    def under(self, settings: Settings) -> "Fitting":
-        """The same under other settings."""
-        target = replace(self.target, settings=settings)
-        return Fitting(self.graph, target, self.plans.repriced(target.pricing(self.graph)))
 
     def wished(self, wish: Wish) -> Fitted:
         if wish.bytes is None:
@@ -192,12 +219,12 @@ class Fitting:
 
     def of(self, plan: TilingPlan) -> Fitted:
         """What is predicted of a plan."""
-        edits = lower(self.graph, plan)
+        edits = self.plans.pricing.lowered(self.graph, plan)
         after = self.target.peak(changed := apply(self.graph, edits)) if edits else self.before
         after_s = self.target.seconds(changed, after) if edits else self.before_s
         return Fitted(plan, edits, self.before, after, self.before_s, after_s, network_macs(self.graph))
 
 
-def frontier_of(graph: Graph, target: Target) -> tuple[TilingPlan, ...]:
+def frontier_of(graph: Graph, target: Place) -> tuple[TilingPlan, ...]:
     """Plans that none beats in both memory and time, from the fastest to the smallest."""
     return frontier(graph, target.pricing(graph))

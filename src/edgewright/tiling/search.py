@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgewright.errors import BudgetError
-from edgewright.graph.edits import CloneOp, apply
+from edgewright.graph.edits import CloneOp, Edit, apply
 from edgewright.graph.padding import Expresses, any_padding
 from edgewright.graph.types import Graph
 from edgewright.memory.liveness import timeline
@@ -31,8 +31,8 @@ class Pricing:
 
     `price` judges rewritten networks and has the last word. `times` are the seconds of the ops of the network as it
     is, from an execution-time model where there is one; `rates` give the costs of cutting and joining, and all the
-    rest where there is none. `ordered` networks keep the order of execution on any runtime, and `expresses` says what
-    padding the format can write (see `lower`).
+    rest where there is none. `ordered` networks keep the order of execution on any runtime, `expresses` says what
+    padding the format can write, and `most_joined` how many tensors a concat joins at most (see `lower`).
     """
 
     rates: Rates = field(default_factory=Rates)
@@ -40,6 +40,11 @@ class Pricing:
     times: Mapping[str, OpTime] | None = None
     ordered: bool = True
     expresses: Expresses = any_padding
+    most_joined: int | None = None
+
+    def lowered(self, graph: Graph, plan: TilingPlan) -> tuple[Edit, ...]:
+        """The edits of a plan."""
+        return lower(graph, plan, self.ordered, self.expresses, self.most_joined)
 
 
 def search(graph: Graph, budget_bytes: int, pricing: Pricing | None = None, space: Space | None = None) -> TilingPlan:
@@ -137,8 +142,7 @@ class PlanSearch:
     def judged(self, groups: tuple[FusedGroup, ...]) -> TilingPlan:
         order = tuple(op.name for op in self.graph.ops)
         plan = TilingPlan(groups, order)
-        pricing = self.pricing
-        edits = lower(self.graph, plan, pricing.ordered, pricing.expresses)
+        edits = self.pricing.lowered(self.graph, plan)
         rewritten = apply(self.graph, edits) if groups else self.graph
         peak, time = self.price(rewritten)
         return replace(plan, peak_bytes=peak, predicted_s=time, extra_macs=network_macs(rewritten) - self.macs)
@@ -163,7 +167,7 @@ class PlanSearch:
 
     def _widest_op(self, plan: TilingPlan) -> str:
         """The op of the original network at whose place the rewritten one needs most."""
-        edits = lower(self.graph, plan, self.pricing.ordered, self.pricing.expresses)
+        edits = self.pricing.lowered(self.graph, plan)
         rewritten = apply(self.graph, edits)
         sources = {edit.name: edit.source for edit in edits if isinstance(edit, CloneOp)}
         sources |= {op.name: op.name for op in self.graph.ops}

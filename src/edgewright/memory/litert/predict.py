@@ -7,6 +7,7 @@ network's inputs to the end, and writes nothing in place.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from edgewright.graph.ordering import stable_order
 from edgewright.graph.types import Graph, Op
@@ -41,11 +42,22 @@ class LitertPeak:
     workspace_bytes: int
     weights_bytes: int
     overhead_bytes: int
+    inputs_bytes: int
     holders: tuple[tuple[str, int], ...]
 
     @property
     def peak_bytes(self) -> int:
         return self.arena_bytes + self.workspace_bytes
+
+    @property
+    def peak_op(self) -> str:
+        """The op at the peak of what XNNPACK holds, or else of the arena."""
+        return self.workspace.peak_op or self.arena.peak_op
+
+    @property
+    def settings(self) -> Literal["default"]:
+        """LiteRT has no memory settings."""
+        return "default"
 
 
 def predict_peak(graph: Graph, delegates: Sequence[Delegate]) -> LitertPeak:
@@ -67,7 +79,8 @@ def predict_peak(graph: Graph, delegates: Sequence[Delegate]) -> LitertPeak:
     workspace_bytes = workspace.peak_bytes + _EXTRA_BYTES if workspace.peak_bytes else 0
     overhead = arena_bytes - arena.peak_bytes + workspace_bytes - workspace.peak_bytes
     held = tuple((name, size) for name, size in holders if size)
-    return LitertPeak(arena, workspace, arena_bytes, workspace_bytes, weights, overhead, held)
+    inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
+    return LitertPeak(arena, workspace, arena_bytes, workspace_bytes, weights, overhead, inputs, held)
 
 
 def _up(size_bytes: int) -> int:

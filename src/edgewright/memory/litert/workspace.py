@@ -9,6 +9,7 @@ operator alone reads the result.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 from edgewright.graph.types import Op, Tensor
 from edgewright.memory.liveness import Arena, best_gap
@@ -48,7 +49,7 @@ def plan_workspace(ops: Sequence[Op], tensors: Mapping[str, Tensor]) -> Workspac
         offsets[span.tensor] = best_gap(sorted(taken), span.size_bytes)
         placed.append(span)
     top = max((offsets[span.tensor] + span.size_bytes for span in placed), default=0)
-    peak = max(range(len(ops)), key=lambda index: _live_bytes(placed, index), default=0)
+    peak = _peak_index(placed, len(ops))
     live = sorted((span for span in placed if span.first <= peak <= span.last), key=lambda span: -span.size_bytes)
     found = {name: offsets[root] for name, root in holder.items()}
     arena = Arena(found, top, ops[peak].name if ops else "")
@@ -77,8 +78,14 @@ def _spans(ops: Sequence[Op], sizes: Mapping[str, int]) -> tuple[dict[str, _Span
     return spans, holder
 
 
-def _live_bytes(spans: Iterable[_Span], index: int) -> int:
-    return sum(span.size_bytes for span in spans if span.first <= index <= span.last)
+def _peak_index(spans: Iterable[_Span], count: int) -> int:
+    """The first operator at which most is held."""
+    changes = [0] * (count + 1)
+    for span in spans:
+        changes[span.first] += span.size_bytes
+        changes[span.last + 1] -= span.size_bytes
+    live = list(accumulate(changes))
+    return live.index(max(live))
 
 
 def _up(size_bytes: int) -> int:
