@@ -14,6 +14,7 @@ from edgewright.errors import DataError, EdgewrightError, ModelError, StoreError
 from edgewright.profile import Profile
 
 if TYPE_CHECKING:
+    from edgewright.energy import EnergyMeter
     from edgewright.graph.types import Graph, Shape
     from edgewright.profiling.bench import BenchReport
     from edgewright.report.view import Explanation, Subject
@@ -72,6 +73,7 @@ def profile(
     budget_s: float | None = None,
     input_shapes: Shapes | None = None,
     fresh: bool = False,
+    energy: str | None = None,
     on_progress: OnProgress = lambda _, __: None,
 ) -> DeviceSummary:
     """Measure layers on this machine and learn its execution-time model; kept in the device store under `name`.
@@ -79,8 +81,9 @@ def profile(
     With `models`, their layers and the ones beside them; else layers of every kind. A campaign that was interrupted
     goes on where it stopped; `fresh` starts anew. Without `runtime` it is the one that executes files such as `models`
     (ONNX Runtime without any); without `name`, `local` with ONNX Runtime and `local-litert` with LiteRT. `level` is
-    that of graph optimization; LiteRT has `all`, with XNNPACK, and `none`. Raises ModelError, MeasurementError,
-    StoreError.
+    that of graph optimization; LiteRT has `all`, with XNNPACK, and `none`. With `energy`, a source of it (`rapl`,
+    `hwmon`, `nvml`, or `any`), the energy of layers is measured and learned too, for as long again. Raises ModelError,
+    MeasurementError, StoreError.
     """
     from edgewright.profiling.local import plan_for, workplace
     from edgewright.profiling.session import Progress, campaign
@@ -98,6 +101,7 @@ def profile(
         on_progress(f"measuring, {progress.measurements:,} so far", min(progress.spent_s / progress.budget_s, 1.0))
 
     on_progress("starting", 0.0)
+    meter = _meter(energy)
     with workplace(runtime, threads, level) as here:
         plan = plan_for(here, [Path(model) for model in models], shapes)
         about = here.client.ask("about")
@@ -105,10 +109,18 @@ def profile(
         if fresh:
             store.forget(name)
         measured = campaign(here, path, header, plan, budget_s, report)
+        if meter is not None:
+            from edgewright.profiling.energy import measure_energy
+
+            measured = measure_energy(
+                here, meter, measured, budget_s, lambda done, layers: on_progress(f"energy of {layers} layers", done)
+            )
+            store.write_profile(name, measured)
     on_progress("learning from what was measured", 1.0)
     earlier, learned_s = _learned_earlier(store, name)
     changed = {m.layer.family for m in measured.measurements if m.started_s > learned_s}
     store.write_model(name, learn(measured, earlier=earlier, changed=changed))
+    _learn_energy(store, name, measured)
     return _summary(name)
 
 
@@ -345,6 +357,15 @@ def _refuse_to_replace(store: "DeviceStore", name: str) -> None:
     """What was measured here took minutes, and is not replaced by a table."""
     if store.profile_path(name).exists() and store.profile(name).runtime_version:
         raise StoreError(f"device {name!r} holds what was measured on this machine; choose another --name")
+
+
+def _meter(source: str | None) -> "EnergyMeter | None":
+    """The meter of a source, or of any; refused before anything is measured where there is none."""
+    if source is None:
+        return None
+    from edgewright.energy import EnergyMeter
+
+    return EnergyMeter.open(None if source == "any" else source)
 
 
 def _learn_energy(store: "DeviceStore", name: str, measured: Profile) -> None:

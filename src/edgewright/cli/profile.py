@@ -29,6 +29,13 @@ def add(commands: Commands) -> None:
         "--budget", type=seconds, metavar="TIME", help="how long to measure, in all (8m; 60s with --for)"
     )
     command.add_argument("--name", help="the name in the device store (local; local-litert with that runtime)")
+    command.add_argument(
+        "--energy",
+        nargs="?",
+        const="any",
+        choices=("any", "rapl", "hwmon", "nvml"),
+        help="measure the energy of layers too, for as long again, from this source (any that is here)",
+    )
     command.add_argument("--fresh", action="store_true", help="forget what was measured under this name before")
     add_runtime(command)
     add_threads(command)
@@ -46,6 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
             budget_s=arguments.budget,
             input_shapes=dict(arguments.input),
             fresh=arguments.fresh,
+            energy=arguments.energy,
             on_progress=on_progress,
         )
     if arguments.json:
