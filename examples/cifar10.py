@@ -13,7 +13,7 @@ VGG = example_training.Recipe(
     "vgg",
     lambda: example_networks.Vgg(((32,), (64,), (64, 64)), 256),
     example_data.cifar10,
-    800,
+    600,
     0.05,
     augment=example_training.mirrored,
 )
@@ -21,7 +21,7 @@ RESNET = example_training.Recipe(
     "resnet",
     lambda: example_networks.ResNet((32, 64, 128), 1),
     example_data.cifar10,
-    800,
+    600,
     0.06,
     augment=example_training.mirrored,
 )
