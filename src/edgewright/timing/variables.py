@@ -106,6 +106,9 @@ _COMPOSED: Mapping[str, Callable[[Table, Mapping[str, Column], Cost], Any]] = {
     "inside_macs": lambda table, columns, needs: needs.macs * table.inside_share,
     "group_calls": lambda table, columns, needs: columns["batch"] * columns["groups"],
     "pixel_block_macs": lambda table, columns, needs: needs.macs * _overhang(columns),
+    "ragged_items": lambda table, columns, needs: (
+        needs.output_items * (columns["out_height"] * columns["out_width"] % PIXEL_BLOCK != 0)
+    ),
     "output_rows": lambda table, columns, needs: output_rows(columns),
     "unrolled_rows": lambda table, columns, needs: (
         needs.unrolled_items / columns["in_width" if table.kind == "transposed_conv" else "out_width"]
@@ -174,7 +177,9 @@ _RECURRENT = Basis(
 _PLAIN = Basis((*_MAPS, "copies"), {**_CHANNELS, **_WIDTH}, {**_TIED, "in_width": "out_width"})
 _MOVING = replace(_PLAIN, variables=(*_PLAIN.variables, *_FINELY_BEYOND))
 _BASES: Mapping[str, Basis] = {
-    **dict.fromkeys(("unary", "binary", "pad", "transpose", "reorder"), _MOVING),
+    **dict.fromkeys(("unary", "binary", "pad", "transpose"), _MOVING),
+    "reorder": replace(_MOVING, variables=(*_MOVING.variables, "ragged_items")),
+    "slice": replace(_PLAIN, variables=(*_PLAIN.variables, "ragged_items")),
     "conv": _CONVOLUTION,
     "transposed_conv": Basis(
         (*_MAPS, "parameter_items", *_PARAMETERS_BEYOND, "unrolled_items", "unrolled_rows", "group_calls"),

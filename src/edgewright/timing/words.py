@@ -30,6 +30,7 @@ WORDS: Mapping[str, str] = {
     "input_passes": "input items, each time they are passed over",
     "kernel_rows": "rows of kernels",
     "pixel_block_macs": "operations in blocks of 16 pixels",
+    "ragged_items": "output items of maps that are no whole blocks of 16 pixels",
     "row_macs": "operations on a row of the kernel",
     "single_macs": "operations outside of blocks",
     "work": "items weighed by what is computed",
