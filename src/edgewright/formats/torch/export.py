@@ -89,8 +89,8 @@ def _is_view(node: fx.Node) -> bool:
     return any(part.alias_info is not None and not part.alias_info.is_write for part in schema.returns)
 
 
-def refusal(module: nn.Module, example_inputs: Inputs, error: Exception) -> str:
-    """One line for a module that torch.export refuses: where, why, and what usually helps."""
+def refusal(module: nn.Module, example_inputs: Inputs, error: Exception, by: str = "torch.export") -> str:
+    """One line for a module that torch refuses: where, why, and what usually helps."""
     name = type(module).__name__
     args, kwargs = arguments(example_inputs)
     try:
@@ -98,7 +98,9 @@ def refusal(module: nn.Module, example_inputs: Inputs, error: Exception) -> str:
             twin(module)(*args, **kwargs)
     except Exception as own:
         return f"{name}: the module does not run on these inputs{place_of(own)}: {first_line(own)}"
-    return f"{name}: torch.export refuses the module{place_of(error)}: {first_line(error)}: {_help(error)}"
+    while error.__cause__ is not None and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return f"{name}: {by} refuses the module{place_of(error)}: {first_line(error)}: {_help(error)}"
 
 
 _HELP: Mapping[str, str] = MappingProxyType(

@@ -6,7 +6,7 @@ from typing import Any
 
 from edgewright.formats.torch.calls import Call, Made
 from edgewright.formats.torch.export import name_of
-from edgewright.graph.types import Op, Shape
+from edgewright.graph.types import Op
 
 
 def _reshape(call: Call) -> Made:
@@ -16,6 +16,8 @@ def _reshape(call: Call) -> Made:
 def _cat(call: Call) -> Made:
     names = [call.name_of(part) for part in call["tensors"]]
     parts = [name for name in names if len(call.builder.tensors[name].shape) == len(call.made)]
+    if len(parts) == 1:
+        return call.op("copy", parts)
     return call.op("concat", parts, axis=call.axis(int(call["dim"]), len(call.made)))
 
 
@@ -57,11 +59,6 @@ def _unbind(call: Call) -> Made:
     return made
 
 
-def _cut(call: Call, given: str, axis: int, start: int, end: int, step: int, shape: Shape, part: str = "") -> str:
-    attributes: dict[str, Any] = {"axes": (axis,), "starts": (start,), "ends": (end,), "steps": (step,)}
-    return call.op("slice", [given], shape=shape, part=part, **attributes)
-
-
 def _slice(call: Call) -> Made:
     given = call.tensor("self")
     axis = call.axis(int(call["dim"]), len(given.shape))
@@ -69,19 +66,17 @@ def _slice(call: Call) -> Made:
     start, end, step = slice(call["start"], call["end"], int(call["step"])).indices(size)
     if (start, end, step) == (0, size, 1):
         return call.op("copy", [given.name])
-    return _cut(call, given.name, axis, start, end, step, call.made)
+    attributes: dict[str, Any] = {"axes": (axis,), "starts": (start,), "ends": (end,), "steps": (step,)}
+    return call.op("slice", [given.name], **attributes)
 
 
 def _select(call: Call) -> Made:
-    """One position of an axis, which goes: a slice, and a reshape."""
+    """One position of an axis, which goes."""
     given = call.tensor("self")
     axis, size = call.axis(int(call["dim"]), len(given.shape)), given.shape[int(call["dim"])]
-    index = call.axis(int(call["index"]), size)
-    found = given.name
-    if size > 1:
-        shape = (*given.shape[:axis], 1, *given.shape[axis + 1 :])
-        found = _cut(call, given.name, axis, index, index + 1, 1, shape, "slice")
-    return call.op("reshape", [found])
+    call.axis(int(call["index"]), size)
+    index = call.builder.constant(f"{call.name}.index", (), "int64")
+    return call.op("gather", [given.name, index], "gather", axis=axis)
 
 
 _PAD_MODES: Mapping[str, str] = MappingProxyType(

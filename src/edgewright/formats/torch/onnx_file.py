@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from edgewright.errors import ModelError
-from edgewright.formats.torch.export import Inputs, arguments, refusal, twin
+from edgewright.formats.torch.export import Inputs, arguments, freed_twin, refusal, twin
+from edgewright.formats.torch.translations import translations
 
 _OPSET = 18
 
@@ -25,11 +26,10 @@ def export_onnx(module: nn.Module, example_inputs: Inputs, path: Path, *, dynami
     the example inputs, or open with `dynamic_batch` (the first axis of every tensor). Raises ModelError, with nothing
     written, where the module can't be exported or the file not be written.
     """
-    args, kwargs = arguments(example_inputs)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.onnx")
     try:
         with _quiet():
-            _export(twin(module), args, kwargs, scratch, dynamic_batch)
+            _export(module, example_inputs, scratch, dynamic_batch)
         scratch.replace(path)
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror or error}") from error
@@ -37,30 +37,40 @@ def export_onnx(module: nn.Module, example_inputs: Inputs, path: Path, *, dynami
         scratch.unlink(missing_ok=True)
 
 
-def _export(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], path: Path, dynamic_batch: bool) -> None:
-    """By torch.export; where that does not know an op, by tracing, which knows fewer models but other ops."""
+def _export(module: nn.Module, example_inputs: Inputs, path: Path, dynamic_batch: bool) -> None:
+    """The ways of exporting, one after the other until one succeeds; what the first fails for is said.
+
+    With recurrent layers and attention as they are read, else as torch has them; last by tracing, which knows fewer
+    modules but other ops.
+    """
+    args, kwargs = arguments(example_inputs)
     shapes = _open_batch((args, kwargs)) if dynamic_batch else None
-    try:
-        torch.onnx.export(
-            module,
-            args,
-            path,
-            kwargs=kwargs,
-            dynamo=True,
-            opset_version=_OPSET,
-            external_data=False,
-            verbose=False,
-            dynamic_shapes=None if shapes is None else (*shapes[0], *shapes[1].values()),
-        )
-    except OSError:
-        raise
-    except Exception as error:
-        if kwargs or dynamic_batch:
-            raise ModelError(refusal(module, kwargs or args, error)) from error
+    errors: list[Exception] = []
+    for stacks_states in (False, True, None):
         try:
-            torch.onnx.export(module, args, path, dynamo=False, opset_version=_OPSET - 1)
-        except Exception:
-            raise ModelError(refusal(module, kwargs or args, error)) from error
+            torch.onnx.export(
+                twin(module) if stacks_states is None else freed_twin(module, stacks_states),
+                args,
+                path,
+                kwargs=kwargs,
+                dynamo=True,
+                opset_version=_OPSET,
+                external_data=False,
+                verbose=False,
+                dynamic_shapes=None if shapes is None else (*shapes[0], *shapes[1].values()),
+                custom_translation_table=translations(),
+            )
+            return
+        except OSError:
+            raise
+        except Exception as error:
+            errors.append(error)
+    try:
+        if kwargs or dynamic_batch:
+            raise ModelError("tracing takes neither")
+        torch.onnx.export(twin(module), args, path, dynamo=False, opset_version=_OPSET - 1)
+    except Exception:
+        raise ModelError(refusal(module, example_inputs, errors[0], "torch.onnx.export")) from errors[0]
 
 
 def _open_batch(example: Any) -> Any:

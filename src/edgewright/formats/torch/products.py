@@ -93,6 +93,7 @@ def _attention(call: Call) -> Made:
     scale = call.builder.constant(f"{call.name}.number", (), call.dtype)
     scaled = call.op("binary", [query, scale], "mul", shape=shapes[0], part="scaled")
     keys = call.op("transpose", [key], shape=turned, part="keys", perm=perm)
+    keys = call.op("binary", [keys, scale], "mul", shape=turned, part="scaled_keys")
     found = call.op("matmul", [scaled, keys], shape=scores, part="scores", **_PLAIN)
     if call["attn_mask"] is not None:
         found = call.op("binary", [found, call.name_of(call["attn_mask"])], "add", shape=scores, part="masked")

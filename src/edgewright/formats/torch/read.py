@@ -13,6 +13,7 @@ from edgewright.formats.axes import axes_of
 from edgewright.formats.torch import items, moves, products, recurrent, windowed
 from edgewright.formats.torch.calls import Builder, Call, Made, dtype_of, module_of, shape_of
 from edgewright.formats.torch.export import Inputs, exported, freed_twin, name_of
+from edgewright.formats.torch.simplify import simplified
 from edgewright.formats.torch.storage import Storage
 from edgewright.graph.types import Graph, Op, Tensor
 
@@ -64,7 +65,7 @@ def understand(module: nn.Module, example_inputs: Inputs) -> Reading:
     for node in nodes:
         _take(node, names.get(node, ""), builder)
     outputs = _outputs(program, builder)
-    ops = tuple(builder.ops)
+    ops = simplified(builder.ops, builder.tensors, outputs)
     used = (name for op in ops for name in (*op.inputs, *op.outputs))
     tensors = {name: builder.tensors[name] for name in filter(None, dict.fromkeys((*inputs, *used, *outputs)))}
     axes = axes_of(ops, tensors)

@@ -118,9 +118,8 @@ def _outputs(call: Call, op: Op, directions: int, hidden: int) -> tuple[str, ...
     call.add(Op(op.name, op.kind, op.inputs, tuple(made), attributes=op.attributes))
     found = made[0]
     if 0 in read:
-        if directions > 1:
-            turned = (steps, batch, directions, hidden)
-            found = call.op("transpose", [found], shape=turned, part="turned", perm=(0, 2, 1, 3))
+        turned = (steps, batch, directions, hidden)
+        found = call.op("transpose", [found], shape=turned, part="turned", perm=(0, 2, 1, 3))
         shape = (steps, batch, directions * hidden)
         found = call.op("reshape", [found], shape=shape, part="joined")
         if call["batch_first"]:
