@@ -32,7 +32,7 @@ def memory(
 
     path = Path(model)
     form = open_format(path)
-    graph = form.read(path, input_shapes)
+    graph = _countable(form.read(path, input_shapes), path)
     if form.name == "tflite":
         return _litert_memory(path, graph, settings)
     peak = predict_peak(graph, settings, block=block_channels(), threads=threads, open_inputs=tuple(input_shapes or ()))
@@ -79,7 +79,7 @@ def tile(
     path, target_path = Path(model), Path(out)
     form = _ordered_by_data(path, open_format(path))
     check_output(path, target_path)
-    graph = form.read(path, input_shapes)
+    graph = _countable(form.read(path, input_shapes), path)
     name, target = _target(settings or "arena", device, input_shapes)
     on_progress("searching", 0.1)
     found = fit_anyhow(graph, asked, target, str(path)) if settings is None else fit(graph, asked, target, str(path))
@@ -113,7 +113,7 @@ def frontier(
     from edgewright.tiling.rates import network_macs
 
     path = Path(model)
-    graph = _ordered_by_data(path, open_format(path)).read(path, input_shapes)
+    graph = _countable(_ordered_by_data(path, open_format(path)).read(path, input_shapes), path)
     name, target = _target(settings, device, input_shapes)
     on_progress("searching", 0.1)
     request = Request(str(path), "", settings, name)
@@ -127,6 +127,14 @@ def _ordered_by_data(path: Path, form: "Format") -> "Format":
             f"{path}: plans are made for ONNX Runtime and TensorFlow Lite Micro (--runtime tflm), not yet for LiteRT"
         )
     return form
+
+
+def _countable(graph: "Graph", path: Path) -> "Graph":
+    """The network, where the size of all that it holds is known. Raises UnsupportedModelError."""
+    from edgewright.memory.countable import check_countable
+
+    check_countable(graph, str(path))
+    return graph
 
 
 def draw_frontier(found: "FrontierView", path: File) -> None:
