@@ -1,0 +1,200 @@
+"""Compression: how fast networks get at no more than half a point less accuracy, by several methods.
+
+    python -m benchmarks.compression --data DIR --results FILE --device NAME [--tasks vgg,resnet,har,digits]
+                                     [--methods NAMES] [--seeds 0,1,2] [--steps 200] [--quick]
+    python -m benchmarks.compression --results FILE --measure
+    python -m benchmarks.compression --data DIR --results FILE --device NAME --targets 0.7,0.5,0.35 [--tasks NAMES]
+    python -m benchmarks.compression --results FILE
+
+The first trains: each method narrows the same trained network to shares of a cost (predicted time, operations or
+parameters, whatever it is steered by), on a ladder that is walked by bisection, and the smallest network counts that
+is no more than half a point worse than the uncompressed one on the validation data. A row for each task, method and
+seed goes into the file, its ONNX file into a folder beside; what is there is not run again. The second measures: for
+each task and seed all methods in one comparison, in turns, in fresh processes, one thread. The third asks `compress`
+for times, trains nothing, and tells what the ONNX files take. The last prints the tables.
+
+DIR holds the data sets; see examples/example_data.py for where they can be had. Trained networks are kept in a folder
+named by EXAMPLE_NETWORKS. --quick walks one rung of the ladder, from networks that were trained for a few steps only.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
+
+import torch
+from benchmarks.compression_methods import CONVOLUTIONAL, METHODS, Place, parameters_of
+from benchmarks.compression_tables import measured, tables, targets_of
+from torch import nn
+
+from edgewright.compression.aim import Device
+from edgewright.errors import BudgetError
+from edgewright.formats.torch import export_onnx
+from edgewright.profiling.local import block_channels
+from edgewright.store import open_store
+
+LADDER = (0.85, 0.70, 0.50, 0.35, 0.25, 0.18, 0.12)
+MAX_DROP = 0.005
+QUICK_STEPS = 60
+BASELINE = "uncompressed"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A share of the cost that a method was given, and what came out."""
+
+    share: float
+    valid: float
+    parameters: int
+    predicted_s: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--device")
+    parser.add_argument("--tasks", default="vgg,resnet,har,digits")
+    parser.add_argument("--methods", help="names, with semicolons between; all without")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--measure", action="store_true")
+    parser.add_argument("--targets", help="shares of the time")
+    options = parser.parse_args()
+    if options.quick:
+        options.steps, options.seeds = 24, "0"
+    torch.set_num_threads(1)
+    if options.data is not None:
+        os.environ["EXAMPLE_DATA"] = str(options.data)
+        if options.targets:
+            ask_for_times(options)
+        else:
+            train(options)
+    if options.measure or options.quick:
+        measured(options.results)
+    print(tables(options.results))
+
+
+def train(options: argparse.Namespace) -> None:
+    """All rows that are not there yet."""
+    names = options.methods.split(";") if options.methods else list(METHODS)
+    names = [BASELINE, *(name for name in names if name != BASELINE)]
+    for seed in map(int, options.seeds.split(",")):
+        for task in options.tasks.split(","):
+            wanted = [name for name in names if task in ("vgg", "resnet") or name not in CONVOLUTIONAL]
+            missing = [name for name in wanted if (task, name, seed) not in rows(options.results)]
+            if missing:
+                for row in trained(task, seed, missing, options):
+                    with options.results.open("a") as file:
+                        file.write(json.dumps(row) + "\n")
+
+
+def rows(path: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
+    """What the file holds, by task, method and seed."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {(row["task"], row["method"], row["seed"]): row for row in map(json.loads, lines)}
+
+
+def trained(task: str, seed: int, methods: Sequence[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each method; its network is written beside, as ONNX file and as module."""
+    import example_training
+
+    recipe = recipes()[task]
+    if options.quick:
+        recipe = replace(recipe, steps=QUICK_STEPS)
+    data = recipe.data()
+    store = open_store()
+    name = store.choose(options.device)
+    whole = example_training.task(recipe, data, seed)
+    device = Device(store.model(name), block_channels(), store.profile(name).run_overhead_s)
+    place = Place(whole, device, options.steps, seed)
+    folder = options.results.with_suffix("")
+    folder.mkdir(exist_ok=True)
+    for method in methods:
+        started_s = time.process_time()
+        known = rows(options.results).get((task, BASELINE, seed))
+        if known is None:
+            module = METHODS[BASELINE](place, 1.0)
+            rungs = [rung(place, 1.0, module)]
+        else:
+            first = torch.load(folder / f"{task} {BASELINE} {seed}.pt", weights_only=False)
+            module, rungs = walked(place, method, first, known["valid"] - MAX_DROP, options.quick)
+        path = folder / f"{task} {method} {seed}.onnx"
+        export_onnx(module, whole.example, path)
+        torch.save(module, path.with_suffix(".pt"))
+        yield {
+            "task": task, "method": method, "seed": seed, "steps": options.steps, "file": path.name,
+            "share": rungs[-1].share, "valid": rungs[-1].valid, "test": example_training.accuracy(module, data.test),
+            "parameters": parameters_of(module), "operations": place.operations(module),
+            "predicted_s": place.predicted_s(module), "rungs": [asdict(rung) for rung in rungs],
+            "cpu_s": time.process_time() - started_s,
+        }  # fmt: skip
+        told = ", ".join(f"{rung.share} {rung.valid:.4f}" for rung in rungs)
+        print(f"{task} {method} {seed}: {told}", file=sys.stderr, flush=True)
+
+
+def walked(place: Place, method: str, first: nn.Module, least: float, quick: bool) -> tuple[nn.Module, list[Rung]]:
+    """The smallest network of a method that is as accurate as it has to be, the uncompressed one (`first`) where none
+    is, and all rungs that were tried, it last."""
+    low, high = (2, 3) if quick else (0, len(LADDER))
+    best = first, rung(place, 1.0, first)
+    tried = []
+    while low < high:
+        middle = (low + high) // 2
+        try:
+            module = METHODS[method](place, LADDER[middle])
+        except BudgetError:
+            high = middle
+            continue
+        tried.append(rung(place, LADDER[middle], module))
+        if tried[-1].valid >= least or quick:
+            best, low = (module, tried[-1]), middle + 1
+        else:
+            high = middle
+    return best[0], [*(one for one in tried if one is not best[1]), best[1]]
+
+
+def ask_for_times(options: argparse.Namespace) -> None:
+    """What `compress` makes of targets without training, and the time of its ONNX file over that of the first."""
+    import example_training
+
+    import edgewright as ew
+
+    for task in options.tasks.split(","):
+        recipe = recipes()[task]
+        whole = example_training.task(recipe, recipe.data())
+        for share in map(float, options.targets.split(",")):
+            with tempfile.TemporaryDirectory() as folder:
+                view = ew.compress(whole, device=options.device, time=share, out=Path(folder) / "o", steps=0).view
+            assert view.proof is not None
+            row = {
+                "task": task, "share": share, "predicted": view.predicted_after_s / view.predicted_before_s,
+                "ratio": [view.proof.ratio, view.proof.low, view.proof.high], "before_s": view.proof.before_s,
+            }  # fmt: skip
+            with targets_of(options.results).open("a") as file:
+                file.write(json.dumps(row) + "\n")
+
+
+def rung(place: Place, share: float, module: nn.Module) -> Rung:
+    return Rung(share, place.task.evaluate(module), parameters_of(module), place.predicted_s(module))
+
+
+def recipes() -> dict[str, Any]:
+    import cifar10
+    import digits
+    import har
+
+    return {"vgg": cifar10.VGG, "resnet": cifar10.RESNET, "har": har.HAR, "digits": digits.DIGITS}
+
+
+if __name__ == "__main__":
+    main()

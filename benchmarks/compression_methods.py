@@ -1,0 +1,125 @@
+"""Rivals of the compression benchmark: each narrows a trained network to a share of a cost, and trains what is left.
+
+All of them get the same number of training steps. What DeepIoT spends on its compressor and edgewright on its scores
+comes out of these steps; uncompressed networks are trained for as many more.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from edgewright.compression.aim import Aim, Device
+from edgewright.compression.compress import Compression
+from edgewright.compression.objective import Objective
+from edgewright.compression.task import Task
+from edgewright.compression.training import Settings, Training
+from edgewright.formats.torch import understand
+from edgewright.graph.cost import layer_cost
+from edgewright.graph.layers import layers_of
+
+_SCORED = 16
+"""Batches in a round that importance is taken from; each counts as a step."""
+_ROUNDS = 2
+_BISECTIONS = 10
+
+
+@dataclass(frozen=True)
+class Place:
+    """A trained network with its task, what is known of a device, steps of training and their seed."""
+
+    task: Task
+    device: Device
+    steps: int
+    seed: int
+
+    def settings(self) -> Settings:
+        return Settings(seed=self.seed, checkpoint_steps=10**9)
+
+    def predicted_s(self, module: nn.Module) -> float:
+        """What the execution-time model says of any module."""
+        device = self.device
+        graph = understand(module, self.task.example).graph
+        return Objective.of(graph, (), device.model, device.block, "time", device.overhead_s).cost(())
+
+    def operations(self, module: nn.Module) -> float:
+        """Multiply-accumulates of any module."""
+        graph = understand(module, self.task.example).graph
+        return float(sum(layer_cost(layer).macs for _, layer in layers_of(graph)))
+
+
+Method = Callable[[Place, float], nn.Module]
+"""Narrows the network of a place to a share of a cost, and trains the rest; the network itself stays as it is."""
+
+
+def uncompressed(place: Place, _: float) -> nn.Module:
+    return _trained(place, copy.deepcopy(place.task.module))
+
+
+def ours(place: Place, share: float) -> nn.Module:
+    """Taylor scores, and the widths that keep the most of them within a predicted time."""
+    aim = Aim(share, steps=max(place.steps - _ROUNDS * _SCORED, 0), rounds=_ROUNDS, batches=_SCORED)
+    return _compressed(place, aim)
+
+
+def by_deepiot(steer: str) -> Method:
+    """DeepIoT, steered by a cost; by time widths are moved to local minima of it besides, as in FastDeepIoT."""
+    return lambda place, share: _compressed(place, Aim(share, steer=steer, method="deepiot", steps=place.steps))
+
+
+def by_pruner(round_to: int) -> Method:
+    """torch-pruning's magnitude pruner at the ratio for which a share of the operations is left."""
+
+    def method(place: Place, share: float) -> nn.Module:
+        low, high = 0.0, 0.98
+        for _ in range(_BISECTIONS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if _pruned(place, middle, round_to)[1] > share else (low, middle)
+        return _trained(place, _pruned(place, high, round_to)[0])
+
+    return method
+
+
+def _compressed(place: Place, aim: Aim) -> nn.Module:
+    return Compression(place.task, aim, place.device, place.settings()).run().network.module.eval()
+
+
+def _pruned(place: Place, ratio: float, round_to: int) -> tuple[nn.Module, float]:
+    """The network with this share of the channels of every layer gone, and the share of operations left."""
+    import torch_pruning as tp
+
+    module, example = copy.deepcopy(place.task.module), place.task.example[0]
+    before, _ = tp.utils.count_ops_and_params(module, example)
+    last = [part for part in module.modules() if isinstance(part, nn.Linear)][-1]
+    importance = tp.importance.GroupMagnitudeImportance(p=2)
+    tp.pruner.BasePruner(
+        module, example, importance, pruning_ratio=ratio, round_to=round_to, ignored_layers=[last]
+    ).step()
+    after, _ = tp.utils.count_ops_and_params(module, example)
+    return module, after / before
+
+
+def _trained(place: Place, module: nn.Module) -> nn.Module:
+    for parameter in module.parameters():
+        parameter.grad = None
+    Training(place.task, module, place.steps, place.settings()).run()
+    return module.eval()
+
+
+METHODS: Mapping[str, Method] = {
+    "uncompressed": uncompressed,
+    "edgewright": ours,
+    "DeepIoT, size": by_deepiot("parameters"),
+    "DeepIoT, FLOPs": by_deepiot("operations"),
+    "FastDeepIoT": by_deepiot("time"),
+    "torch-pruning, 8": by_pruner(8),
+    "torch-pruning, 16": by_pruner(16),
+}
+CONVOLUTIONAL = ("torch-pruning, 8", "torch-pruning, 16")
+"""Methods that fail on recurrent layers."""
+
+
+def parameters_of(module: nn.Module) -> int:
+    """Items of all parameters."""
+    return sum(parameter.numel() for parameter in module.parameters())
