@@ -6,7 +6,7 @@ Compared are the untiled network in the default settings and in those of an aren
 with recomputed borders, and what `tile --memory` finds. The limit is on what loading the model and running it takes:
 weights, session and activations. Needs root, for the control group and the swap file; says so where it can't be had.
 A run that takes longer than 120 s is stopped, and tighter limits are not tried any more. The kernel's out-of-memory
-killer ends some processes though swap space is free; each is tried three times, and how often it was killed is told.
+killer ends some processes though swap space is free; each is started three times, and how often it was killed is told.
 """
 
 import argparse
@@ -34,8 +34,8 @@ from edgewright.tiling.plan import FusedGroup, TilingPlan
 
 KILLED = "out of memory"
 LONGEST_S = 120.0
-RUNS = 6
-ATTEMPTS = 3
+RUNS = 5
+ROUNDS = 3
 WARM_RUNS = 2
 """Runs that are not counted: the default settings need two to come to rest."""
 
@@ -52,7 +52,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Seconds of a run in the middle, or why there are none, and how many processes were killed before."""
+    """Seconds of a run in the middle, or why there are none, and how many processes were killed."""
 
     median_s: float | None
     told: str = ""
@@ -60,7 +60,7 @@ class Outcome:
 
     def __str__(self) -> str:
         told = self.told if self.median_s is None else f"{self.median_s:.3f} s"
-        return f"{told} (killed {self.killed} times)" if self.killed and self.median_s is not None else told
+        return f"{told} ({self.killed} of {ROUNDS} killed)" if self.killed and self.median_s is not None else told
 
 
 def main() -> None:
@@ -113,26 +113,27 @@ def mafat(graph: Graph, layers: int = 8) -> TilingPlan:
 
 
 def measured(group: MemoryGroup, found: Sequence[Case], limits: Sequence[int]) -> dict[int, list[Outcome]]:
-    """What came of each case at each limit, from the loosest limit to the tightest."""
+    """What came of each case at each limit, from the loosest limit to the tightest; cases take turns."""
     table: dict[int, list[Outcome]] = {}
     slow: set[Case] = set()
     for limit in sorted(limits, reverse=True):
-        table[limit] = []
-        for case in found:
-            outcome = Outcome(None, "not tried") if case in slow else tried(group, case, limit)
+        outcomes: dict[Case, list[Outcome]] = {case: [] for case in found}
+        for case in [case for _ in range(ROUNDS) for case in found]:
+            outcome = Outcome(None, "not tried") if case in slow else run(group, case, limit)
             if outcome.told.startswith("over"):
                 slow.add(case)
-            table[limit].append(outcome)
+            outcomes[case].append(outcome)
+        table[limit] = [together(outcomes[case]) for case in found]
     return table
 
 
-def tried(group: MemoryGroup, case: Case, limit: int) -> Outcome:
-    """The time of one case at one limit; where it was killed it is run again."""
-    for killed in range(ATTEMPTS):
-        outcome = run(group, case, limit)
-        if outcome.told != KILLED:
-            return replace(outcome, killed=killed)
-    return Outcome(None, KILLED, ATTEMPTS)
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """One outcome of several: the median of the times there are."""
+    times = [one.median_s for one in outcomes if one.median_s is not None]
+    killed = sum(one.told == KILLED for one in outcomes)
+    if not times:
+        return replace(outcomes[0], killed=killed)
+    return Outcome(median(times), killed=killed)
 
 
 def run(group: MemoryGroup, case: Case, limit: int) -> Outcome:
