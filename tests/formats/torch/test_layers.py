@@ -9,7 +9,7 @@ from hypothesis import strategies as st  # noqa: E402
 from tests.formats.torch.laws import check_all  # noqa: E402
 from tests.formats.torch.layers import LAYERS, Net  # noqa: E402
 
-FIXED = {"mean of channels", "softmax of channels", "turned"}
+FIXED = {"mean of channels", "softmax of channels"}
 """Layers that let no group, or none exactly, change when they stand alone."""
 
 

@@ -79,6 +79,29 @@ def _select(call: Call) -> Made:
     return call.op("gather", [given.name, index], "gather", axis=axis)
 
 
+def _flip(call: Call) -> Made:
+    given = call.tensor("self")
+    axes = tuple(sorted(call.axis(int(axis), len(given.shape)) for axis in call["dims"]))
+    starts = tuple(given.shape[axis] - 1 for axis in axes)
+    attributes: dict[str, Any] = {"axes": axes, "starts": starts, "ends": (-1,) * len(axes), "steps": (-1,) * len(axes)}
+    return call.op("slice", [given.name], **attributes)
+
+
+def _pick(call: Call) -> Made:
+    """Positions of one axis, by a tensor of indices."""
+    given = call.tensor("self")
+    if "indices" in call.args:
+        places = [axis for axis, index in enumerate(call["indices"]) if index is not None]
+        if len(places) != 1:
+            raise ValueError("indices for several axes")
+        axis, index = places[0], call.name_of(call["indices"][places[0]])
+    else:
+        axis, index = call.axis(int(call["dim"]), len(given.shape)), call.name_of(call["index"])
+    if not call.builder.tensors[index].dtype.startswith("int"):
+        raise ValueError("a mask")
+    return call.op("gather", [given.name, index], "gather", axis=axis)
+
+
 _PAD_MODES: Mapping[str, str] = MappingProxyType(
     {"constant": "constant", "reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 )
@@ -166,13 +189,16 @@ def _channel_shuffle(call: Call) -> Made:
 
 RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
     {
-        **dict.fromkeys(("view", "reshape", "_unsafe_view", "flatten", "unflatten", "squeeze", "unsqueeze"), _reshape),
+        **dict.fromkeys(("view", "reshape", "_unsafe_view", "view_as", "reshape_as"), _reshape),
+        **dict.fromkeys(("flatten", "unflatten", "squeeze", "unsqueeze"), _reshape),
         "cat": _cat,
         "stack": _stack,
         **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), _split),
         "unbind": _unbind,
         "slice": _slice,
         "select": _select,
+        "flip": _flip,
+        **dict.fromkeys(("index", "index_select"), _pick),
         **dict.fromkeys(("pad", "constant_pad_nd"), _pad),
         **dict.fromkeys((f"{kind}_pad{rank}d" for kind in ("reflection", "replication") for rank in (1, 2, 3)), _pad),
         **dict.fromkeys(("transpose", "permute", "swapaxes"), _transpose),

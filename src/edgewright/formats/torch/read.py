@@ -20,7 +20,7 @@ from edgewright.graph.types import Graph, Op, Tensor
 _RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
     {**windowed.RULES, **products.RULES, **recurrent.RULES, **items.RULES, **moves.RULES}
 )
-_KNOWN = frozenset({*_RULES, "zeros", "ones", "full", "arange", "cumsum", "sort", "topk", "index"})
+_KNOWN = frozenset({*_RULES, "zeros", "ones", "full", "arange", "cumsum", "sort", "topk"})
 """Ops that are left whole: those that are understood, and some that fall into many when taken apart."""
 _ONE_OF_SEVERAL = frozenset(
     {"_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "native_group_norm", "native_layer_norm",

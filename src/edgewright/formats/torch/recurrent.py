@@ -109,7 +109,7 @@ def _outputs(call: Call, op: Op, directions: int, hidden: int) -> tuple[str, ...
     steps, batch, _ = call.builder.tensors[op.inputs[0]].shape
     builder, dtype = call.builder, call.dtype
     read = {int(user.args[1]) for user in call.node.users}
-    made = [builder.declare(Tensor(f"{call.name}.all", (steps, directions, batch, hidden), dtype))]
+    made = [builder.declare(Tensor(call.name, (steps, directions, batch, hidden), dtype))]
     for place, name in enumerate(("last", "cell")[: len(call.values) - 1], 1):
         tensor = Tensor(f"{call.name}.{name}", (directions, batch, hidden), dtype)
         made.append(builder.declare(tensor) if place in read else "")
