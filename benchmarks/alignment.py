@@ -1,7 +1,7 @@
 """Alignment: how much faster networks with odd widths become, against rounding all widths up to a constant.
 
     python -m benchmarks.alignment --results FILE [--networks NAMES] [--models FOLDER] [--runtime onnxruntime]
-                                   [--device NAME] [--budget SECONDS]
+                                   [--device NAME] [--budget SECONDS] [--quick]
 
 Every network is aligned, and then runs beside itself as it was and as it is with all widths up to multiples of 4, 8 and
 16 (as often as all of it takes, in turns, in fresh processes). Results are added to the file, a line each, and the
@@ -53,6 +53,7 @@ def main() -> None:
     parser.add_argument("--runtime", default="onnxruntime")
     parser.add_argument("--device")
     parser.add_argument("--budget", type=float, default=60.0)
+    parser.add_argument("--quick", action="store_true", help="fewer processes side by side, and fewer single changes")
     options = parser.parse_args()
     done = {found["network"] for found in results(options.results)}
     with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +94,7 @@ def measured(name: str, kind: str, path: Path, folder: Path, options: argparse.N
     view = ew.align(path, aligned, device=options.device, budget_s=options.budget, input_shapes=shapes)
     files = {"aligned": aligned} if view.out else {}
     files |= constants(path, folder, shapes)
-    report = side_by_side([path, *files.values()], shapes, options.runtime)
+    report = side_by_side([path, *files.values()], shapes, options)
     ratios = dict(zip(files, report.results[1:], strict=True))
     return {
         "network": name, "kind": kind, "before_s": report.results[0].median_s, "failures": report.failures,
@@ -116,7 +117,8 @@ def single_changes(
     graph = form.read(path, shapes)
     target = width_target(options.runtime, learned.settings or "all")
     task = Task.of(graph, find_groups(graph), learned, target, 100.0, 100.0, {})
-    plans = list(dict.fromkeys(plan for group in range(len(task.original)) for plan in extremes(task, group)))[:MOST]
+    plans = list(dict.fromkeys(plan for group in range(len(task.original)) for plan in extremes(task, group)))
+    plans = plans[: TOGETHER if options.quick else MOST]
     files = []
     for index, plan in enumerate(plans):
         files.append(folder / f"{path.stem}_single_{index}{path.suffix}")
@@ -175,8 +177,12 @@ def constants(path: Path, folder: Path, shapes: Mapping[str, tuple[int, ...]]) -
     return found
 
 
-def side_by_side(files: Sequence[Path], shapes: Mapping[str, tuple[int, ...]], runtime: str) -> BenchReport:
-    setup = BenchSetup(runtime=runtime, cpu=core(1), shapes=shapes, budget_s=3.0, generations=9)
+def side_by_side(
+    files: Sequence[Path], shapes: Mapping[str, tuple[int, ...]], options: argparse.Namespace
+) -> BenchReport:
+    budget_s, generations = (1.5, 5) if options.quick else (3.0, 9)
+    runtime = options.runtime
+    setup = BenchSetup(runtime=runtime, cpu=core(1), shapes=shapes, budget_s=budget_s, generations=generations)
     return compare_models(lambda: start(runtime), files, setup, True)
 
 
