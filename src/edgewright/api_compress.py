@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from edgewright.compression.aim import Device
     from edgewright.compression.compress import Compressed
     from edgewright.compression.task import Task
+    from edgewright.graph.types import LayerSpec
     from edgewright.profiling.bench import BenchReport
     from edgewright.report.compress_figures import Asked
     from edgewright.report.compress_view import CompressView
@@ -133,6 +134,24 @@ class _Here:
         found = race(lambda: start("onnxruntime"), files, setup)
         return found.ratios[0].value * (before_s or found.first_s) if found.ratios else found.first_s
 
+    def layers(self, module: Any, example: Any) -> dict["LayerSpec", float]:
+        """Seconds of each layer of the first network (module None), or of another one, in that network."""
+        from statistics import median
+
+        from edgewright.formats.torch import export_onnx
+        from edgewright.profiling.local import network_layers, workplace
+        from edgewright.report.view import shared_out
+
+        if module is not None:
+            export_onnx(module, example, self.file("after"))
+        with workplace("onnxruntime", self.threads) as here:
+            layers, samples_s = network_layers(here, self.file("before" if module is None else "after"), {})
+        times_s = shared_out([one.time_s for one in layers], max(median(samples_s) - self.device.overhead_s, 0.0))
+        found: dict[LayerSpec, list[float]] = {}
+        for one, time_s in zip(layers, times_s, strict=True):
+            found.setdefault(one.layer, []).append(time_s)
+        return {layer: median(own) for layer, own in found.items()}
+
     def proof(self) -> "BenchReport":
         """Both files in fresh processes. Raises EdgewrightError."""
         from edgewright.profiling.bench import BenchSetup, bench
@@ -181,7 +200,10 @@ def _measuring(here: _Here, task: "Task") -> _Here:
             found["before"] = seconds
         return seconds
 
-    return replace(here, device=replace(here.device, measure=measure), runs=True)
+    def layers(module: Any) -> dict["LayerSpec", float]:
+        return here.layers(module, task.example)
+
+    return replace(here, device=replace(here.device, measure=measure, layers=layers), runs=True)
 
 
 def _chosen_device(name: str | None, first: Path, on_progress: OnProgress) -> str:

@@ -1,10 +1,11 @@
 """What is asked of a compression, and what is known of the device that the network is for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from torch import nn
 
+from edgewright.graph.types import LayerSpec
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.units import format_count, format_seconds
 
@@ -12,11 +13,13 @@ METHODS = ("taylor", "deepiot")
 
 Measure = Callable[[nn.Module | None], float]
 """Seconds of the network as it was given (None), or of another module, on the device."""
+MeasureLayers = Callable[[nn.Module | None], Mapping[LayerSpec, float]]
+"""Seconds of each of its layers."""
 
 
 @dataclass(frozen=True)
 class Device:
-    """Where the network is to run: what was learned of it, and `measure`, where it is this machine.
+    """Where the network is to run: what was learned of it, and what measures it, where it is this machine.
 
     `block` is the channels of a block of the runtime's blocked layout, `overhead_s` the time of an empty run, `energy`
     the model of its energy, where there is one.
@@ -27,6 +30,7 @@ class Device:
     overhead_s: float = 0.0
     energy: ExecutionTimeModel | None = None
     measure: Measure | None = None
+    layers: MeasureLayers | None = None
 
 
 @dataclass(frozen=True)

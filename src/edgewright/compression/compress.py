@@ -16,10 +16,11 @@ from edgewright.compression.importance import taylor
 from edgewright.compression.journal import Journal, Round, load_journal
 from edgewright.compression.network import Network
 from edgewright.compression.objective import Objective, check_kinds
-from edgewright.compression.settle import Settlement, checked_cut
+from edgewright.compression.settle import Settlement, check_floor, checked_cut
 from edgewright.compression.task import Task
 from edgewright.compression.training import Progress, Settings, Training, evaluated, seed_all
 from edgewright.errors import BudgetError, TrainingError
+from edgewright.graph.types import LayerSpec
 from edgewright.widths.plan import plan_of
 
 _CHECKS = 8
@@ -59,6 +60,7 @@ class Compression:
     resumes: bool = False
     on_progress: OnProgress = lambda _, __: None
     _done: int = field(default=0, init=False)
+    _known: dict[LayerSpec, float] = field(default_factory=dict, init=False)
 
     def run(self) -> Compressed:
         """Does all rounds that are left. Raises ModelError, DataError, BudgetError, TrainingError, StoreError."""
@@ -91,7 +93,11 @@ class Compression:
         if self.journal.before_s is None and self.device.measure is not None:
             self.on_progress("measuring", 0.0)
             self.journal.before_s = self.device.measure(None)
+        if self.device.layers is not None and self.aim.steer == "time":
+            self._known.update(self.device.layers(None))
+            self.times, self.whole = (one.measured(dict(self._known)) for one in (self.times, self.whole))
         self._done = sum(one.steps for one in self.journal.rounds)
+        check_floor(self.aim, self.whole, self._target(self.rounds - 1), self._correction())
 
     def _journal(self) -> Journal:
         aim, settings = self.aim, self.settings
@@ -109,7 +115,8 @@ class Compression:
         graph, device = network.reading.graph, self.device
         if steer == "energy":
             return Objective.of(graph, network.groups, device.energy, device.block, steer)
-        return Objective.of(graph, network.groups, device.model, device.block, steer, device.overhead_s)
+        found = Objective.of(graph, network.groups, device.model, device.block, steer, device.overhead_s)
+        return found.measured(dict(self._known))
 
     def _restored(self) -> Network:
         """The network as the last round that is over left it."""
@@ -246,14 +253,14 @@ class Compression:
         )  # fmt: skip
         settlement = Settlement(
             self.aim, self.device, network, {name: own.tolist() for name, own in scores.items()},
-            self._objective(network, self.aim.steer), self._objective(network, "time"), self._say,
+            self._objective(network, self.aim.steer), self._objective(network, "time"), self._known, self._say,
         )  # fmt: skip
         return settlement.settle(target, self._correction(), index == self.rounds - 1)
 
     def _played(self, network: Network) -> tuple[Network, Round]:
         """What DeepIoT's compressor and critic agree on."""
         target, objective = self._target(0), self.whole
-        correction = self._correction() if self.aim.steer == "time" else 1.0
+        correction = self._correction()
         module, play = deepcopy(network.module), PlaySettings()
         play = replace(play, steps=max(self.aim.steps // 2 // play.stages, 1), expand=self.aim.steer == "time")
 
@@ -274,7 +281,9 @@ class Compression:
         return cut, Round(cut.channels, target, found.cost, self.times.cost(widths), measured_s, None, None, off)
 
     def _correction(self) -> float:
-        """Measured over predicted time, of the latest network that was measured."""
+        """Measured over predicted time, of the latest network that was measured; 1 where something else steers."""
+        if self.aim.steer != "time":
+            return 1.0
         rounds, before_s = self.journal.rounds, self.journal.before_s
         if rounds and rounds[-1].measured_s and rounds[-1].predicted_s:
             return rounds[-1].measured_s / rounds[-1].predicted_s

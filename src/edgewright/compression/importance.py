@@ -163,7 +163,7 @@ def _from_training(train: Callable[[nn.Module, int], Any], module: nn.Module, sc
     for name, parameter in copy.named_parameters(remove_duplicate=False):
         if parameter.requires_grad:
             parameter.register_hook(hook(name, parameter))
-    train(copy, steps)
+    train(copy.train(), steps)
     if products:
         scores.add(products)
 

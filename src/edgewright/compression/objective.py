@@ -1,7 +1,7 @@
 """What a network is narrowed for: its predicted time, its operations or its parameters, at any widths."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from edgewright.graph.cost import layer_cost
 from edgewright.graph.edits import apply
 from edgewright.graph.types import Graph, LayerSpec
 from edgewright.memory.onnxruntime import predict_peak
+from edgewright.timing.context import cold_share
 from edgewright.timing.model import ExecutionTimeModel
 from edgewright.widths.candidates import blocks_of
 from edgewright.widths.executed import layers_at
@@ -28,6 +29,7 @@ _BYTES = 4
 _COARSE = 8
 """About so many widths of each group, evenly apart, are tried at first."""
 _FEW = (1, 4, 8, 16)
+_COLDER = 0.05
 _BIG = 8
 """A width is rounded to the largest block that is no more than this share of it."""
 
@@ -51,7 +53,7 @@ class Objective:
 
     `steer` is one of STEERS; costs are seconds, joules, multiply-accumulates or items. `costs` takes batches of widths.
     `item_price` is what an item of the weights costs in the search. `overhead` is part of each cost: seconds that a run
-    takes before any layer.
+    takes before any layer. `known` are the seconds of layers that were measured in such networks.
     """
 
     steer: str
@@ -63,6 +65,7 @@ class Objective:
     block: int
     overhead: float = 0.0
     model: ExecutionTimeModel | None = None
+    known: Mapping[LayerSpec, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -92,7 +95,24 @@ class Objective:
         """The same where so many bytes of weights as at these widths lie in the caches."""
         if self.model is None:
             return self
-        prices = Prices(self.model, _BYTES * self.places.weights(widths))
+        return self._priced(Prices(self.model, _BYTES * self.places.weights(widths), self.known))
+
+    def is_as_cold(self, widths: Widths) -> bool:
+        """Whether about the same share of the weights lies outside of the caches at these widths."""
+        if self.model is None:
+            return True
+        capacity = self.model.context.capacity_bytes
+        now, then = (cold_share(_BYTES * self.places.weights(one), capacity) for one in (self.original, widths))
+        return abs(now - then) < _COLDER
+
+    def measured(self, seconds: Mapping[LayerSpec, float]) -> "Objective":
+        """The same with layers that were measured, by which those that differ in their channels are corrected too."""
+        if self.steer != "time" or self.model is None or not seconds:
+            return self
+        prices = Prices(self.model, _BYTES * self.places.weights(self.original), seconds)
+        return replace(self._priced(prices), known=seconds)
+
+    def _priced(self, prices: Prices) -> "Objective":
         layouts = self.frontiers.layouts
         return replace(self, frontiers=Frontiers(layouts, prices), costs=time_costs(layouts, prices))
 

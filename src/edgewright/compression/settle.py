@@ -13,22 +13,24 @@ from edgewright.compression.network import Network
 from edgewright.compression.objective import Objective
 from edgewright.compression.verify import problems
 from edgewright.errors import BudgetError, DataError, EdgewrightError
+from edgewright.graph.types import LayerSpec
 from edgewright.widths.places import Widths
 from edgewright.widths.plan import WidthPlan
 
 _NARROW = 0.12
 """In one round a group keeps at least this share of its channels, where the target can be met so."""
-_TRIES = 5
+_TRIES = 6
 _NEAREST, _FURTHEST = 0.96, 1.02
 """A network whose measured time is within these shares of the target is near enough."""
 _AIM = 0.99
-_COLD_CHANGE = 0.8
-"""Where the weights shrink to less than this, layers are priced anew."""
 
 
 @dataclass
 class Settlement:
-    """The choice of one round: `scores` by group and channel, `times` and `objective` price the network as it is."""
+    """The choice of one round: `scores` by group and channel; `times` and `objective` price the network as it is.
+
+    `known` are the seconds of the layers that were measured so far, to which those of each cut network come.
+    """
 
     aim: Aim
     device: Device
@@ -36,6 +38,7 @@ class Settlement:
     scores: Mapping[str, list[float]]
     objective: Objective
     times: Objective
+    known: dict[LayerSpec, float]
     on_progress: Callable[[str], None]
 
     def settle(self, target: float, correction: float, is_last: bool) -> tuple[Network, Round]:
@@ -49,21 +52,29 @@ class Settlement:
         found: dict[Widths, tuple[Network, Round]] = {}
         for _ in range(_TRIES if is_timed and is_last else 1):
             chosen = self._choose(target, (_AIM if is_timed else 1.0) * target / correction, correction)
-            if chosen.widths in found:
-                break
-            made = self._cut(chosen, target)
+            is_new = chosen.widths not in found
+            made = self._cut(chosen, target) if is_new else found[chosen.widths]
             found[chosen.widths] = made
             measured_s = made[1].measured_s
             if measured_s is None or _NEAREST <= measured_s / target <= _FURTHEST:
                 break
-            correction = measured_s / chosen.cost
+            if is_new:
+                self._learn(made[0])
+                correction = measured_s / self.objective.cost(chosen.widths)
+            else:  # the next ones are predicted to be further off than they may be
+                correction *= measured_s / target
         return min(found.values(), key=lambda one: _off(one[1], target))
+
+    def _learn(self, cut: Network) -> None:
+        """Takes in what the layers of a cut network take."""
+        if self.device.layers is not None:
+            self.known.update(self.device.layers(cut.module))
+            self.objective, self.times = (one.measured(dict(self.known)) for one in (self.objective, self.times))
 
     def _choose(self, target: float, limit: float, correction: float) -> Chosen:
         objective = self.objective
         first = self._packed(objective, target, limit, correction)
-        weights = objective.places.weights
-        if weights(first.widths) > _COLD_CHANGE * weights(objective.original):
+        if objective.is_as_cold(first.widths):
             return first
         return self._packed(objective.at_weights(first.widths), target, limit, correction)
 
@@ -76,17 +87,13 @@ class Settlement:
         def fits(widths: Widths) -> bool:
             return memory is None or objective.peak_bytes(widths) <= memory
 
-        gentle = tuple(max(round(_NARROW * group.width), 1) for group in groups)
-        floor = objective.original
-        for least in (gentle, (1,) * len(groups)):
-            sack = Knapsack(objective, values, limit, least, fits)
-            floor, _ = objective.cheapest(sack.options)
-            if objective.cost(floor) <= limit:
-                return sack.choose()
-        raise BudgetError(
-            f"the target of {self.aim.amount(target)} is below what this network takes at its narrowest: "
-            f"{self.aim.amount(objective.cost(floor) * correction)}"
+        gentle = Knapsack(
+            objective, values, limit, tuple(max(round(_NARROW * group.width), 1) for group in groups), fits
         )
+        if objective.cost(objective.cheapest(gentle.options)[0]) <= limit:
+            return gentle.choose()
+        check_floor(self.aim, objective, target, correction)
+        return Knapsack(objective, values, limit, (1,) * len(groups), fits).choose()
 
     def _cut(self, chosen: Chosen, target: float) -> tuple[Network, Round]:
         cut, off = checked_cut(self.network, self.objective.plan(chosen.widths, ranking(self.scores)))
@@ -94,6 +101,16 @@ class Settlement:
         measured_s = None if self.device.measure is None else self.device.measure(cut.module)
         seconds = self.times.cost(chosen.widths)
         return cut, Round(cut.channels, target, chosen.cost, seconds, measured_s, chosen.kept, chosen.bound, off)
+
+
+def check_floor(aim: Aim, objective: Objective, target: float, correction: float) -> None:
+    """Raises BudgetError where no widths cost as little as the target, naming what the cheapest cost."""
+    least, _ = objective.cheapest(objective.options((1,) * len(objective.original)))
+    floor = objective.cost(least) * correction
+    if floor > target:
+        raise BudgetError(
+            f"the target of {aim.amount(target)} is below what this network takes at its narrowest: {aim.amount(floor)}"
+        )
 
 
 def checked_cut(network: Network, plan: WidthPlan) -> tuple[Network, float]:

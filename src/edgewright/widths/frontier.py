@@ -134,7 +134,9 @@ class Frontiers:
             taken, seconds = self._taken[index][local, given]
             now = dict(zip(before_tensors, lies, strict=True)) | dict(taken.lies)
             key = tuple(widths[group] for group in after_groups), tuple(now[name] for name in after_tensors)
-            price = trail.price + seconds + item_price_s * self._items(index, local) + charged[choice]
+            price = trail.price + seconds + charged[choice]
+            if item_price_s:
+                price += item_price_s * self._items(index, local)
             best = found.get(key)
             if best is None or price < best.price:
                 found[key] = _Trail(price, trail.seconds + seconds, choice, trail)
