@@ -21,7 +21,9 @@ def add(commands: Commands) -> None:
     command.add_argument("model", metavar="MODEL")
     command.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="the file to write")
     command.add_argument(
-        "--device", metavar="NAME", help="whose execution-time model proposes widths (local, or the only one)"
+        "--device",
+        metavar="NAME",
+        help="whose execution-time model proposes widths (local, local-litert for .tflite files, or the only one)",
     )
     command.add_argument(
         "--max-growth",
