@@ -99,8 +99,7 @@ class Training:
                 on_progress(Progress(self.step, self.steps, loss, left_s))
                 if self.step % self.settings.checkpoint_steps == 0 and self.step < self.steps:
                     save(self.state())
-                asks = is_enough is not None and check_steps and self.step % check_steps == 0 and self.step < self.steps
-                if asks and self._asked(is_enough):
+                if is_enough is not None and self._is_due(check_steps) and self._asked(is_enough):
                     break
         self.module.eval()
 
@@ -173,6 +172,9 @@ class Training:
         with torch.no_grad():
             wanted = self.task.of_model(self.teacher, batch)
         return (1 - share) * loss + share * distilled(self.task.of_model(self.module, batch), wanted)
+
+    def _is_due(self, check_steps: int) -> bool:
+        return bool(check_steps) and self.step % check_steps == 0 and self.step < self.steps
 
     def _asked(self, is_enough: Callable[[nn.Module], bool]) -> bool:
         """Asks with the module as it is evaluated, without a trace in the random numbers."""
