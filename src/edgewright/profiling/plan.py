@@ -93,6 +93,8 @@ class GeneralPlan:
         return _filled(lambda: self._draw(random))
 
     def together(self, number: int) -> bool:
+        if self.repertoire.network is not None and number % _ANCHORS_EVERY in (0, _RETRIES_AT):
+            return False  # what does not follow one another is no network
         return number % self.repertoire.together_every == _TOGETHER_AT % self.repertoire.together_every
 
     def _draw(self, random: Random) -> LayerSpec:
