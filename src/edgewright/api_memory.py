@@ -7,11 +7,11 @@ from edgewright.api import File, OnProgress, Shapes, drawn
 from edgewright.errors import EdgewrightError, MeasurementError, ModelError, StoreError, UnsupportedModelError
 
 if TYPE_CHECKING:
-    from edgewright.formats import Format
     from edgewright.graph.types import Graph
     from edgewright.memory.onnxruntime import Settings
     from edgewright.report.memory_view import MemoryView
     from edgewright.report.tiling_view import FrontierView, ProofView, TilingView
+    from edgewright.tiling.fit_to_litert import LitertTarget
     from edgewright.tiling.fit_to_memory import Fitted, Target
 
 PROOF_BUDGET_S = 2.0
@@ -58,6 +58,7 @@ def tile(
     slowdown: float | None = None,
     settings: "Settings | None" = None,
     device: str | None = None,
+    runtime: str | None = None,
     check: bool = True,
     input_shapes: Shapes | None = None,
     on_progress: OnProgress = lambda _, __: None,
@@ -65,8 +66,10 @@ def tile(
     """Write a network that needs less memory and gives the same outputs: the fastest one predicted to stay inside
     `memory` (bytes, or text such as "16MB"), or the one of least memory at `slowdown` times the time.
 
-    The promise holds under memory settings of the runtime, which are noted in the file for `lean_session`. None takes
-    `arena`, which cost no time, and `lean` where only they meet the budget.
+    An ONNX file is tiled for ONNX Runtime. The promise holds under memory settings of the runtime, which are noted in
+    the file for `lean_session`; None takes `arena`, which cost no time, and `lean` where only they meet the budget. A
+    TFLite file is tiled for LiteRT, which has no settings: its arena and XNNPACK's workspace stay inside the budget.
+    `runtime` says which of both is meant, and is refused where it does not execute the file.
     `check` runs it beside the original before anything is written. Raises BudgetError where the budget is no size or
     can't be met, ModelError, MeasurementError, StoreError; then nothing is written.
     """
@@ -77,17 +80,24 @@ def tile(
 
     asked = asked_for(memory, slowdown)
     path, target_path = Path(model), Path(out)
-    form = _ordered_by_data(path, open_format(path))
+    form = open_format(path)
+    runs_on = _runtime_of(path, runtime)
     check_output(path, target_path)
     graph = _countable(form.read(path, input_shapes), path)
-    name, target = _target(settings or "arena", device, input_shapes)
     on_progress("searching", 0.1)
-    found = fit_anyhow(graph, asked, target, str(path)) if settings is None else fit(graph, asked, target, str(path))
+    if runs_on == "litert":
+        name, place = _litert_target(path, graph, settings, device)
+        found = fit(graph, asked, place, str(path))
+    else:
+        name, target = _target(settings or "arena", device, input_shapes)
+        fitting = fit_anyhow if settings is None else fit
+        found = fitting(graph, asked, target, str(path))
     proof = None
     if found.edits and check:
         with scratch_folder(target_path.parent) as folder:
-            form.apply(path, found.edits, folder / target_path.name, input_shapes)
-            proof = _proof(path, folder / target_path.name, found, input_shapes or {}, asked.bytes, on_progress)
+            tiled = folder / target_path.name
+            form.apply(path, found.edits, tiled, input_shapes)
+            proof = _proof(path, tiled, runs_on, found, input_shapes or {}, asked.bytes, on_progress)
     form.apply(path, found.edits, target_path, input_shapes)
     if found.edits:
         _note(target_path, found)
@@ -98,14 +108,15 @@ def tile(
 def frontier(
     model: File,
     *,
-    settings: "Settings" = "arena",
+    settings: "Settings | None" = None,
     device: str | None = None,
+    runtime: str | None = None,
     input_shapes: Shapes | None = None,
     on_progress: OnProgress = lambda _, __: None,
 ) -> "FrontierView":
     """Tiling plans that none beats in both predicted memory and time, from the fastest to the smallest.
 
-    Raises ModelError, MeasurementError, StoreError.
+    `settings` (None: `arena`) and `runtime` are as in `tile`. Raises ModelError, MeasurementError, StoreError.
     """
     from edgewright.formats import open as open_format
     from edgewright.report.tiling_view import Request, frontier_view
@@ -113,20 +124,17 @@ def frontier(
     from edgewright.tiling.rates import network_macs
 
     path = Path(model)
-    graph = _countable(_ordered_by_data(path, open_format(path)).read(path, input_shapes), path)
-    name, target = _target(settings, device, input_shapes)
+    runs_on = _runtime_of(path, runtime)
+    used: Settings = settings or ("default" if runs_on == "litert" else "arena")
+    graph = _countable(open_format(path).read(path, input_shapes), path)
     on_progress("searching", 0.1)
-    request = Request(str(path), "", settings, name)
-    return frontier_view(request, graph, frontier_of(graph, target), network_macs(graph))
-
-
-def _ordered_by_data(path: Path, form: "Format") -> "Format":
-    """The format, where plans for ONNX Runtime serve its files. Raises UnsupportedModelError."""
-    if form.keeps_order:
-        raise UnsupportedModelError(
-            f"{path}: plans are made for ONNX Runtime and TensorFlow Lite Micro (--runtime tflm), not yet for LiteRT"
-        )
-    return form
+    if runs_on == "litert":
+        name, place = _litert_target(path, graph, settings, device)
+        plans = frontier_of(graph, place)
+    else:
+        name, target = _target(used, device, input_shapes)
+        plans = frontier_of(graph, target)
+    return frontier_view(Request(str(path), "", used, name), graph, plans, network_macs(graph))
 
 
 def _countable(graph: "Graph", path: Path) -> "Graph":
@@ -135,6 +143,16 @@ def _countable(graph: "Graph", path: Path) -> "Graph":
 
     check_countable(graph, str(path))
     return graph
+
+
+def _runtime_of(path: Path, asked: str | None) -> str:
+    """The runtime that executes the file. Raises UnsupportedModelError where another one was asked for."""
+    from edgewright.runtimes import of_model
+
+    found = of_model(path)
+    if asked not in (None, found):
+        raise UnsupportedModelError(f"{path}: it is executed by {found}, not by {asked}")
+    return found
 
 
 def draw_frontier(found: "FrontierView", path: File) -> None:
@@ -158,6 +176,27 @@ def _target(settings: "Settings", device: str | None, shapes: Shapes | None) -> 
     return name, Target(settings, block_channels(), 1, learned, tuple(shapes or ()))
 
 
+def _litert_target(
+    path: Path, graph: "Graph", settings: "Settings | None", device: str | None
+) -> "tuple[str | None, LitertTarget]":
+    """LiteRT on this machine, with the named device's times, else those of the usual device if there is one."""
+    from edgewright.formats import open as open_format
+    from edgewright.memory.litert import Delegate
+    from edgewright.profiling.local import delegates
+    from edgewright.store import open_store, usual_name
+    from edgewright.tiling.fit_to_litert import LitertTarget
+
+    if settings not in (None, "default"):
+        raise MeasurementError(f"{path}: the settings `{settings}` are those of ONNX Runtime")
+    store = open_store()
+    name = store.choose(device) if device is not None else usual_name("litert")
+    learned = store.model(name) if device is not None or store.model_path(name).exists() else None
+    if learned is not None and learned.runtime_version and learned.runtime != "litert":
+        raise StoreError(f"device {name!r} was learned with {learned.runtime}, not with litert")
+    taken = [Delegate(*sides) for sides in delegates(path)]
+    return name if learned else None, LitertTarget(graph, taken, open_format(path).expresses, learned)
+
+
 def _note(path: Path, found: "Fitted") -> None:
     """Tells `lean_session` the settings. Raises StoreError; the file is gone then."""
     from edgewright.runtimes.lean_note import LeanNote, add_note
@@ -172,7 +211,13 @@ def _note(path: Path, found: "Fitted") -> None:
 
 
 def _proof(
-    path: Path, tiled: Path, found: "Fitted", shapes: Shapes, budget_bytes: int | None, on_progress: OnProgress
+    path: Path,
+    tiled: Path,
+    runtime: str,
+    found: "Fitted",
+    shapes: Shapes,
+    budget_bytes: int | None,
+    on_progress: OnProgress,
 ) -> "ProofView":
     """The tiled file beside the original, by `bench`. Raises EdgewrightError where outputs differ."""
     from edgewright.profiling.bench import BenchSetup
@@ -183,10 +228,10 @@ def _proof(
     settings = found.after.settings
     regions = (found.before.arena_bytes, found.after.arena_bytes)
     each = [(("default", 0), (settings, region)) if settings != "default" else (("default", 0),) for region in regions]
-    setup = BenchSetup(cpu=core(1), shapes=shapes, budget_s=PROOF_BUDGET_S, settings=each[0] + each[1])
+    setup = BenchSetup(runtime=runtime, cpu=core(1), shapes=shapes, budget_s=PROOF_BUDGET_S, settings=each[0] + each[1])
     models = [path] * len(each[0]) + [tiled] * len(each[1])
     report = compare_models(
-        lambda: start("onnxruntime"), models, setup, True, lambda done, steps: on_progress("proving", done / steps)
+        lambda: start(runtime), models, setup, True, lambda done, steps: on_progress("proving", done / steps)
     )
     if report.failures:
         raise EdgewrightError(f"{path}: nothing was written, as the proof failed: {report.failures[0]}")

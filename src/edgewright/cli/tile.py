@@ -15,7 +15,7 @@ def add(commands: Commands) -> None:
         "tile",
         run,
         "fuse and tile layers so that a network fits in memory, outputs unchanged",
-        "The result is a plain ONNX file. Exit status 1, and nothing written, where the budget can't be met.",
+        "The result is a plain ONNX or TFLite file. Exit status 1, and nothing written, where the budget can't be met.",
         lambda _: "nothing was written",
     )
     command.add_argument("model", metavar="MODEL")
@@ -34,7 +34,9 @@ def add(commands: Commands) -> None:
     add_settings(command, "arena, else lean")
     add_inputs(command)
     command.add_argument(
-        "--runtime", choices=("onnxruntime", micro.RUNTIME), help="tflm: a .tflite file for TensorFlow Lite Micro"
+        "--runtime",
+        choices=("onnxruntime", "litert", micro.RUNTIME),
+        help="by the file: onnxruntime or litert; tflm: a .tflite file for TensorFlow Lite Micro",
     )
     micro.add_tile_options(command)
     command.set_defaults(wrong_usage=command.error, settings=None)
@@ -57,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
             slowdown=arguments.slowdown,
             settings=arguments.settings,
             device=arguments.device,
+            runtime=arguments.runtime,
             check=not arguments.no_check,
             input_shapes=dict(arguments.input),
             on_progress=on_progress,
@@ -76,8 +79,9 @@ def _frontier(arguments: argparse.Namespace) -> int:
     with progress() as on_progress:
         view = api_memory.frontier(
             arguments.model,
-            settings=arguments.settings or "arena",
+            settings=arguments.settings,
             device=arguments.device,
+            runtime=arguments.runtime,
             input_shapes=dict(arguments.input),
             on_progress=on_progress,
         )

@@ -35,7 +35,7 @@ class LitertTarget:
         """The predicted arena and workspace of the network, or of it rewritten."""
         return predict_peak(graph, self.delegates if graph is self.graph else self.taken.delegates(graph))
 
-    def seconds(self, graph: Graph) -> float:
+    def seconds(self, graph: Graph, peak: LitertPeak | None = None) -> float:
         """The predicted time of a network; its tiles share the weights, which count once for the caches."""
         return sum(self._times(graph).values())
 
