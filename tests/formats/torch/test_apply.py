@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tests.formats.torch import networks  # noqa: E402
-from tests.formats.torch.laws import cut_all, groups_of, outputs, randomized  # noqa: E402
+from tests.formats.torch.laws import check_all, cut_all, groups_of, outputs, randomized  # noqa: E402
 from torch import Tensor, nn  # noqa: E402
 
 from edgewright.errors import ModelError, StoreError  # noqa: E402
@@ -142,6 +142,72 @@ def test_a_module_that_can_not_be_exported_is_named() -> None:
 def test_a_module_that_does_not_run_is_named() -> None:
     with pytest.raises(ModelError, match=r"Sequential: .*does not run on these inputs.*mat1 and mat2"):
         read_module(nn.Sequential(nn.Linear(3, 4)), torch.ones(2, 5))
+
+
+class Steps(nn.Module):
+    """A cell, step by step, from zeros of its size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.fc = nn.GRUCell(5, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = torch.zeros(x.size(0), self.cell.hidden_size)
+        for step in range(x.size(1)):
+            h = self.cell(x[:, step], h)
+        return self.fc(h)
+
+
+class Masked(nn.Module):
+    """Attention with both masks, and a bound on its output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention, self.fc = nn.MultiheadAttention(6, 2, batch_first=True), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        later = torch.triu(torch.full((x.size(1), x.size(1)), float("-inf")), 1)
+        padding = torch.arange(x.size(1))[None] >= torch.tensor([[4], [3]])
+        y = self.attention(x, x, x, padding, attn_mask=later)[0]
+        return self.fc(torch.where(y > 0, y, torch.zeros_like(y)))
+
+
+class Numbered(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(5, 6), nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.fc1(x) * torch.arange(6.0))
+
+
+class Weighted(nn.Module):
+    """A weight that is computed of two parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = torch.nn.utils.parametrizations.weight_norm(nn.Conv1d(4, 6, 1))
+        self.last = nn.Conv1d(6, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.conv(x))
+
+
+@pytest.mark.parametrize("make", [Steps, Masked])
+def test_constants_that_the_code_makes(make: Any) -> None:
+    check_all(make(), torch.randn(2, 4, 5 if make is Steps else 6, generator=torch.Generator().manual_seed(3)))
+
+
+def test_constants_whose_items_differ_can_not_be_cut() -> None:
+    module, x = Numbered(), torch.ones(2, 5)
+    (group,) = groups_of(module, x)
+    with pytest.raises(ModelError, match="also that of 'arange', which the module's code makes"):
+        apply_widths(module, [SetWidth(group, (1, 2))], x)
+    assert list(changeable_groups(module, x)[1]) == [group.name]
+
+
+def test_computed_weights_keep_their_width() -> None:
+    assert groups_of(Weighted(), networks.frames()) == ()
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:

@@ -8,13 +8,19 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("onnxscript")
 
-from tests.formats.torch.laws import outputs, randomized  # noqa: E402
-from tests.formats.torch.networks import NETWORKS  # noqa: E402
+from tests.formats.torch.laws import cut_all, groups_of, outputs, randomized  # noqa: E402
+from tests.formats.torch.networks import NETWORKS, image  # noqa: E402
+from torch import nn  # noqa: E402
 
-from edgewright.formats.torch import export_onnx  # noqa: E402
+from edgewright.errors import ModelError  # noqa: E402
+from edgewright.formats.onnx import read  # noqa: E402
+from edgewright.formats.torch import apply_widths, export_onnx, read_module  # noqa: E402
+from edgewright.graph.layers import layers_of  # noqa: E402
+
+SOME = ["mobilenet", "decoder", "deepsense last", "speech zeros", "transformer"]
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", SOME)
 @pytest.mark.parametrize("dynamic", [False, True])
 def test_the_file_computes_what_the_module_does(name: str, dynamic: bool, tmp_path: Path) -> None:
     import onnxruntime
@@ -28,3 +34,38 @@ def test_the_file_computes_what_the_module_does(name: str, dynamic: bool, tmp_pa
         found = session.run(None, {session.get_inputs()[0].name: given.numpy()})
         for one, other in zip(found, outputs(module, given), strict=True):
             np.testing.assert_allclose(one, other.numpy(), rtol=0, atol=1e-4 * float(other.abs().max()))
+
+
+@pytest.mark.parametrize("name", ["speech", "resnet", "transformer lean"])
+def test_layers_are_those_of_the_graph(name: str, tmp_path: Path) -> None:
+    """What is read of the cut module is what is read of its file, and recurrent layers are not unrolled."""
+    make, inputs, _ = NETWORKS[name]
+    module, example = randomized(make()), inputs()
+    cut = apply_widths(module, cut_all(groups_of(module, example), 0.7), example)
+    path = tmp_path / "network.onnx"
+    export_onnx(cut, example, path)
+    graph = read(path)
+    if "transformer" not in name:
+        assert [layer for _, layer in layers_of(graph)] == [layer for _, layer in layers_of(read_module(cut, example))]
+    assert sum(op.kind == "lstm" for op in graph.ops) == (2 if name == "speech" else 0)
+    parameters = {key for key, value in cut.named_parameters() if key.endswith("weight") and value.dim() == 4}
+    assert parameters <= set(graph.tensors)
+
+
+def test_an_adaptive_pool_of_uneven_windows(tmp_path: Path) -> None:
+    import onnxruntime
+
+    module, example = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d((3, 5))), image()
+    path = tmp_path / "network.onnx"
+    export_onnx(module, example, path)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: example.numpy()})
+    np.testing.assert_allclose(found, outputs(module, example)[0].numpy(), atol=1e-5)
+
+
+def test_nothing_is_written_where_it_can_not(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"none/x\.onnx"):
+        export_onnx(nn.Linear(2, 3), torch.ones(1, 2), tmp_path / "none" / "x.onnx")
+    with pytest.raises(ModelError, match="does not run on these inputs"):
+        export_onnx(nn.Linear(2, 3), torch.ones(1, 5), tmp_path / "x.onnx")
+    assert list(tmp_path.iterdir()) == []

@@ -36,6 +36,7 @@ def apply_widths(
     not run, as the module's code holds a number of channels: the line that does is named.
     """
     reading = reading or understand(module, example_inputs)
+    _check_computed(module, edits, reading)
     after = with_widths(reading.graph, edits)
     changes = resizes(edits, reading.storage, {name: tuple(t.shape) for name, t in named_tensors(module).items()})
     cut = copy.deepcopy(module)
@@ -47,6 +48,24 @@ def apply_widths(
     if optimizer is not None:
         carry_over(optimizer, module, cut, changes)
     return cut
+
+
+def _check_computed(module: nn.Module, edits: Sequence[SetWidth], reading: Reading) -> None:
+    """Raises ModelError where a width changes of a constant that the module's code makes, and its items are not alike.
+
+    One of alike items is made in the right size by code that computes the size; it is not zero for new channels, where
+    those are to be zero, if it is not zero anywhere.
+    """
+    for edit in edits:
+        if edit.kept == tuple(range(edit.group.width)) and not edit.added:
+            continue
+        for member in edit.group.members:
+            value = reading.computed.get(member.tensor, 0.0)
+            if value is None or (edit.added and value):
+                raise ModelError(
+                    f"{type(module).__name__}: the width of {edit.group.name!r} is also that of {member.tensor!r}, "
+                    "which the module's code makes: make it a buffer or a parameter"
+                )
 
 
 def _follow(cut: nn.Module, reading: Reading, after: Graph) -> None:

@@ -21,6 +21,7 @@ _NAMES: Mapping[type, tuple[str, ...]] = MappingProxyType(
         nn.PReLU: ("num_parameters",),
         nn.Unflatten: ("unflattened_size",),
         nn.RNNBase: ("input_size", "hidden_size"),
+        nn.RNNCellBase: ("input_size", "hidden_size"),
         nn.MultiheadAttention: ("embed_dim", "num_heads", "kdim", "vdim"),
     }
 )
@@ -95,6 +96,10 @@ def _recurrent(module: Any, op: Op, graph: Graph) -> None:
         module.hidden_size = module.hidden_sizes[-1]
 
 
+def _cell(module: Any, op: Op, graph: Graph) -> None:
+    module.input_size, module.hidden_size = int(module.weight_ih.shape[1]), int(module.weight_hh.shape[1])
+
+
 def _attention(module: Any, op: Op, graph: Graph) -> None:
     freed(module)
     resized_attention(module)
@@ -112,6 +117,7 @@ _RULES: Mapping[type, Callable[[Any, Op, Graph], None]] = MappingProxyType(
         nn.PReLU: _prelu,
         nn.Unflatten: _unflatten,
         nn.RNNBase: _recurrent,
+        nn.RNNCellBase: _cell,
         nn.MultiheadAttention: _attention,
     }
 )

@@ -24,6 +24,7 @@ class Builder:
         self.values: dict[fx.Node, Made] = {}
         self.shapes: dict[str, Shape] = {}
         self.zero_states: set[str] = set()
+        self.computed: dict[str, float | None] = {}
         self._taken: set[str] = set()
 
     def fresh(self, base: str) -> str:

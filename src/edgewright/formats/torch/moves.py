@@ -193,7 +193,7 @@ RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
         **dict.fromkeys(("flatten", "unflatten", "squeeze", "unsqueeze"), _reshape),
         "cat": _cat,
         "stack": _stack,
-        **dict.fromkeys(("split", "split_with_sizes", "chunk", "tensor_split"), _split),
+        **dict.fromkeys(("split", "unsafe_split", "split_with_sizes", "chunk", "tensor_split"), _split),
         "unbind": _unbind,
         "slice": _slice,
         "select": _select,

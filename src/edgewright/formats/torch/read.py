@@ -1,6 +1,7 @@
 """A module as a Graph."""
 
 import operator
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -12,6 +13,7 @@ from edgewright.errors import ModelError
 from edgewright.formats.axes import axes_of
 from edgewright.formats.torch import items, moves, products, recurrent, windowed
 from edgewright.formats.torch.calls import Builder, Call, Made, dtype_of, module_of, shape_of
+from edgewright.formats.torch.computed import FILLS, is_computed, uniform
 from edgewright.formats.torch.export import Inputs, exported, freed_twin, name_of
 from edgewright.formats.torch.simplify import simplified
 from edgewright.formats.torch.storage import Storage
@@ -20,8 +22,11 @@ from edgewright.graph.types import Graph, Op, Tensor
 _RULES: Mapping[str, Callable[[Call], Made]] = MappingProxyType(
     {**windowed.RULES, **products.RULES, **recurrent.RULES, **items.RULES, **moves.RULES}
 )
-_KNOWN = frozenset({*_RULES, "zeros", "ones", "full", "arange", "cumsum", "sort", "topk"})
+_KNOWN = frozenset({*_RULES, "arange", "cumsum", "sort", "topk", *FILLS})
 """Ops that are left whole: those that are understood, and some that fall into many when taken apart."""
+_NAMES: Mapping[str, str] = MappingProxyType(dict.fromkeys(("_unsafe_view", "reshape", "flatten"), "view"))
+"""Ops that are called alike: which of them it is depends on sizes."""
+_COPIES = frozenset({"clone", "contiguous"})
 _ONE_OF_SEVERAL = frozenset(
     {"_native_batch_norm_legit_no_training", "_native_batch_norm_legit", "native_group_norm", "native_layer_norm",
      "max_pool2d_with_indices", "max_pool3d_with_indices", "max", "min", "native_dropout"}
@@ -34,8 +39,9 @@ class Reading:
     """The Graph of a module, and how it hangs together with the module.
 
     `storage` says where each constant lies in parameters and buffers, `modules` the path of the module that each op
-    belongs to, `lines` the line of code that made it; `zero_states` are
-    the recurrent ops to which the module's code hands zeros to begin with.
+    belongs to, `lines` the line of code that made it; `zero_states` are the recurrent ops to which the module's code
+    hands zeros to begin with; `computed` are the constants that the code makes, with the value that all items have,
+    None where they differ.
     """
 
     graph: Graph
@@ -43,6 +49,7 @@ class Reading:
     modules: Mapping[str, str]
     lines: Mapping[str, str]
     zero_states: frozenset[str]
+    computed: Mapping[str, float | None]
 
 
 def read_module(module: nn.Module, example_inputs: Inputs) -> Graph:
@@ -71,7 +78,8 @@ def understand(module: nn.Module, example_inputs: Inputs) -> Reading:
     axes = axes_of(ops, tensors)
     named = {name: replace(tensor, axes=axes.get(name, "")) for name, tensor in tensors.items()}
     graph = Graph(ops, named, inputs, outputs)
-    return Reading(graph, builder.storage, builder.modules, builder.lines, frozenset(builder.zero_states))
+    zero_states = frozenset(builder.zero_states)
+    return Reading(graph, builder.storage, builder.modules, builder.lines, zero_states, builder.computed)
 
 
 def _program(module: nn.Module, example_inputs: Inputs) -> Any:
@@ -106,6 +114,7 @@ def _placeholders(program: Any, builder: Builder) -> tuple[str, ...]:
             found.append(name)
         elif is_tensor:
             builder.values[node] = builder.constant(node.name, shape_of(value), dtype_of(value))
+            builder.computed[node.name] = None
     return tuple(found)
 
 
@@ -121,16 +130,13 @@ def _live(program: Any) -> list[fx.Node]:
 def _names(nodes: list[fx.Node], builder: Builder, paths: set[str]) -> dict[fx.Node, str]:
     """A name for each op: its module's path where that does nothing else, else the path and the op's own name."""
     calls = [node for node in nodes if node.target is not operator.getitem]
-    alone: dict[str, int] = {}
-    for node in calls:
-        path = module_of(node)
-        alone[path] = alone.get(path, 0) + 1
+    alone = Counter(module_of(node) for node in calls if name_of(node) not in _COPIES)
     inner = {path.rpartition(".")[0] for path in paths}
     found = {}
     for node in calls:
         path = module_of(node)
-        is_leaf = bool(path) and path not in inner and alone[path] == 1
-        kind = name_of(node).strip("_")
+        is_leaf = bool(path) and path not in inner and alone[path] == 1 and name_of(node) not in _COPIES
+        kind = _NAMES.get(name_of(node), name_of(node).strip("_"))
         found[node] = builder.fresh(path if is_leaf else f"{path}.{kind}" if path else kind)
     return found
 
@@ -140,9 +146,8 @@ def _take(node: fx.Node, name: str, builder: Builder) -> None:
     if node.target is operator.getitem:
         _pick(node, builder)
         return
-    if not node.all_input_nodes:  # zeros, ranges and the like
-        value = node.meta["val"]
-        builder.values[node] = builder.declare(Tensor(name, shape_of(value), dtype_of(value), is_constant=True))
+    if is_computed(node):
+        builder.values[node] = _computed(node, name, builder)
         return
     mark = len(builder.ops)
     rule = _RULES.get(name_of(node))
@@ -158,6 +163,17 @@ def _take(node: fx.Node, name: str, builder: Builder) -> None:
             builder.values[node] = (made,) if several and isinstance(made, str) else made
             return
     _other(node, name, builder)
+
+
+def _computed(node: fx.Node, name: str, builder: Builder) -> Made:
+    """Constants that are in no parameter."""
+    value = node.meta["val"]
+    parts = tuple(value) if isinstance(value, tuple | list) else (value,)
+    names = [name] if len(parts) == 1 else [f"{name}.{place}" for place in range(len(parts))]
+    for its, part in zip(names, parts, strict=True):
+        builder.declare(Tensor(its, shape_of(part), dtype_of(part), is_constant=True))
+        builder.computed[its] = uniform(node)
+    return tuple(names) if isinstance(value, tuple | list) else name
 
 
 def _reads_more(node: fx.Node) -> bool:
@@ -180,7 +196,7 @@ def _other(node: fx.Node, name: str, builder: Builder) -> None:
     )
     read: list[str] = []
     for source in node.all_input_nodes:
-        its = builder.values[source]
+        its = builder.values.get(source, ())
         read += [its] if isinstance(its, str) else its
     builder.ops.append(Op(name, "other", tuple(read), made, variant=name_of(node).strip("_")))
     builder.modules[name] = module_of(node)

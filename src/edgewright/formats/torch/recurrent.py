@@ -7,6 +7,7 @@ from typing import Any
 from torch import fx
 
 from edgewright.formats.torch.calls import Call, module_of
+from edgewright.formats.torch.computed import is_computed, is_zero, roots
 from edgewright.formats.torch.export import name_of
 from edgewright.formats.torch.storage import Piece
 from edgewright.graph.types import Op, Shape, Tensor
@@ -14,24 +15,6 @@ from edgewright.graph.types import Op, Shape, Tensor
 _KINDS: Mapping[str, tuple[str, int]] = MappingProxyType(
     {"gru": ("gru", 3), "lstm": ("lstm", 4), "rnn_tanh": ("rnn", 1), "rnn_relu": ("rnn", 1)}
 )
-_ZEROS = frozenset({"zeros", "zeros_like", "new_zeros"})
-_PASS_ON = frozenset(
-    {"slice", "select", "view", "reshape", "expand", "clone", "contiguous", "unsqueeze", "squeeze", "transpose",
-     "permute", "detach", "detach_", "to", "_to_copy", "lift_fresh_copy", "alias", "repeat", "cat", "stack"}
-)  # fmt: skip
-
-
-def is_zero(node: fx.Node) -> bool:
-    """Whether a node makes zeros, however they are cut and moved."""
-    target = name_of(node)
-    if target in _ZEROS:
-        return True
-    return target in _PASS_ON and bool(node.all_input_nodes) and all(map(is_zero, node.all_input_nodes))
-
-
-def _roots(node: fx.Node) -> list[fx.Node]:
-    """The nodes from which a node that makes zeros has them."""
-    return [root for source in node.all_input_nodes for root in _roots(source)] or [node]
 
 
 def first_states(node: fx.Node) -> Sequence[fx.Node]:
@@ -44,7 +27,9 @@ def first_states(node: fx.Node) -> Sequence[fx.Node]:
 
 
 def read_nodes(node: fx.Node) -> list[fx.Node]:
-    """The nodes that a call reads, less the zeros that a recurrent layer begins with."""
+    """The nodes that a call reads, less the zeros that a recurrent layer begins with, and all that is computed once."""
+    if node.op == "call_function" and is_computed(node):
+        return []
     left_out = {state for state in first_states(node) if is_zero(state)}
     return [source for source in node.all_input_nodes if source not in left_out]
 
@@ -68,7 +53,7 @@ def _recurrent(call: Call) -> tuple[str, ...]:
     if call["batch_first"]:
         batch, steps, features = call.shape("input")
         given = call.op("transpose", [given], shape=(steps, batch, features), part="steps_first", perm=(1, 0, 2))
-    made_in = {module_of(root) for state in first_states(call.node) if is_zero(state) for root in _roots(state)}
+    made_in = {module_of(root) for state in first_states(call.node) if is_zero(state) for root in roots(state)}
     if made_in - {module_of(call.node)}:
         call.builder.zero_states.add(call.name)
     states = ["" if is_zero(state) else call.name_of(state) for state in first_states(call.node)]
