@@ -283,3 +283,28 @@ def test_the_planes_of_dense_networks() -> None:
     assert len(found.network.channels[0]) < 20
     x, y = plane()
     assert float((found.network.module(x).argmax(1) == y).float().mean()) > 0.85
+
+
+def test_deepiot_goes_the_same_way_and_goes_on_where_it_was_killed(tmp_path: Path, monkeypatch: Any) -> None:
+    from edgewright.compression.journal import Journal
+
+    torch.manual_seed(0)
+    task = stripes_task(Convolutions(), learning_rate=0.1)
+    aim, settings = Aim(0.5, method="deepiot", steps=48, batches=2), Settings(seed=3, checkpoint_steps=10)
+    whole = run(task, aim, settings=settings)
+    assert whole.best.predicted <= 0.5 * whole.predicted_before_s
+    save = Journal.save
+
+    def killing(journal: Journal, path: Path | None) -> None:
+        save(journal, path)
+        if journal.play is not None:
+            raise KilledError
+
+    monkeypatch.setattr(Journal, "save", killing)
+    with pytest.raises(KilledError):
+        run(task, aim, tmp_path / "checkpoint.pt", settings)
+    monkeypatch.setattr(Journal, "save", save)
+    again = run(task, aim, tmp_path / "checkpoint.pt", settings, resumes=True)
+    assert again.network.channels == whole.network.channels
+    pairs = zip(again.network.module.state_dict().values(), whole.network.module.state_dict().values(), strict=True)
+    assert all(torch.equal(value, other) for value, other in pairs)
