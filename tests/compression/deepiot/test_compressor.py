@@ -3,6 +3,7 @@
 import pytest
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
 
 from torch import nn  # noqa: E402
 

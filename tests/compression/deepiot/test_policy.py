@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 torch = pytest.importorskip("torch")
+torch.set_num_threads(1)
 
 from torch import nn  # noqa: E402
 

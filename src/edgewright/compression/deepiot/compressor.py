@@ -7,7 +7,7 @@ channels lie on are its weights, whether the layers that own them are fully conn
 """
 
 from collections.abc import Mapping, Sequence
-from math import log, prod
+from math import log
 
 import torch
 from torch import Tensor, nn
@@ -67,8 +67,3 @@ class Compressor(nn.Module):
         read = [(one @ row) @ column for one, row, column in zip(weights, self.rows, self.columns, strict=True)]
         hidden, _ = self.over_layers(torch.stack(read))
         return (hidden[self.layer_of] * self.back).sum(dim=1) + self.start
-
-
-def parameter_count(compressor: Compressor) -> int:
-    """Items of all parameters of a compressor."""
-    return sum(prod(one.shape) for one in compressor.parameters())

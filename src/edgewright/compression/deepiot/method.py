@@ -41,7 +41,7 @@ class Settings:
     cost_draws: int = 8
     start: float = 0.9
     rate: float = 0.02
-    memory: float = 0.9
+    memory: float = 0.95
     reading: int = 10
     most_logit: float = 4.0
     pressure: float = 0.1
@@ -50,9 +50,11 @@ class Settings:
     expand: bool = True
 
 
-_MOST_OFF = 1.0
 _WATCHED = 5
+"""So many steps the compressor stays as it is, until the critic knows the scale of the loss."""
 _BETAS = 0.9, 0.99
+"""Memories of its optimizer: its gradients change their scale within some hundred steps."""
+_MOST_OFF = 1.0
 
 
 @dataclass(frozen=True)

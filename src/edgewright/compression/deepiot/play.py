@@ -14,6 +14,7 @@ from edgewright.errors import DataError, TrainingError
 from edgewright.graph.channels import ChannelGroup
 
 _LARGEST_GRADIENT = 5.0
+"""As in all training: gradients are scaled down to this norm."""
 
 
 @dataclass(frozen=True)
