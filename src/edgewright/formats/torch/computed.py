@@ -21,11 +21,19 @@ _PASS_ON = frozenset(
 )  # fmt: skip
 
 
+_MARK = "edgewright_computed"
+
+
+def mark_computed(graph: fx.Graph) -> None:
+    """Mark the nodes that depend on no parameter, buffer or input, but for the size of one."""
+    for node in graph.nodes:
+        if node.op == "call_function":
+            node.meta[_MARK] = name_of(node) in FILLS or all(map(is_computed, node.all_input_nodes))
+
+
 def is_computed(node: fx.Node) -> bool:
-    """Whether a node depends on no parameter, buffer or input, but for the size of one."""
-    if node.op != "call_function":
-        return False
-    return name_of(node) in FILLS or all(map(is_computed, node.all_input_nodes))
+    """Whether a node is marked as one that the module's code makes by itself."""
+    return bool(node.meta.get(_MARK, False))
 
 
 def uniform(node: fx.Node) -> float | None:

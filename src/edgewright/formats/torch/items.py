@@ -79,7 +79,7 @@ def _prelu(call: Call) -> Made:
     items = call.builder.tensors[slopes].items
     if not call.builder.tensors[slopes].is_constant or slopes not in call.builder.storage:
         raise ValueError("slopes that are computed")
-    if rank > 2 and items > 1:
+    if rank > 2:
         shape = (items, *(1,) * (rank - 2))
         (piece,) = call.builder.storage[slopes]
         view = Piece(piece.parameter, (0, *(None,) * (rank - 2)), (0,) * (rank - 1), shape)

@@ -48,6 +48,9 @@ class Layered(nn.RNNBase):
     def hidden_sizes(self) -> tuple[int, ...]:
         return tuple(int(getattr(self, f"weight_hh_l{layer}").shape[1]) for layer in range(self.num_layers))
 
+    def flatten_parameters(self) -> None:
+        """Leaves the weights apart: torch joins them for cuDNN by one hidden size, and cuDNN runs without that."""
+
     def forward(self, input: Tensor, hx: Any = None) -> Any:  # noqa: A002
         if not isinstance(input, Tensor):
             raise TypeError("packed sequences are not supported once the hidden sizes differ")

@@ -13,7 +13,7 @@ from edgewright.errors import ModelError
 from edgewright.formats.axes import axes_of
 from edgewright.formats.torch import items, moves, products, recurrent, windowed
 from edgewright.formats.torch.calls import Builder, Call, Made, dtype_of, module_of, shape_of
-from edgewright.formats.torch.computed import FILLS, is_computed, uniform
+from edgewright.formats.torch.computed import FILLS, is_computed, mark_computed, uniform
 from edgewright.formats.torch.export import Inputs, exported, freed_twin, name_of
 from edgewright.formats.torch.simplify import simplified
 from edgewright.formats.torch.storage import Storage
@@ -65,6 +65,7 @@ def read_module(module: nn.Module, example_inputs: Inputs) -> Graph:
 def understand(module: nn.Module, example_inputs: Inputs) -> Reading:
     """What `read_module` finds, with what ties it to the module. Raises ModelError."""
     program = _program(module, example_inputs)
+    mark_computed(program.graph)
     builder = Builder()
     inputs = _placeholders(program, builder)
     nodes = _live(program)
