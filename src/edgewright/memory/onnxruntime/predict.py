@@ -30,7 +30,9 @@ _MOST_FITTED = 4
 """Orders that a first region is fitted to; the others only say how much it may become."""
 _REGION_SHARES = (*(0.4 + 0.025 * i for i in range(32)), 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 2.3, 2.6, 3.0)
 """Sizes of a first region that are tried, by what is written of one that never ends."""
-_MOST_REGIONS = 8
+_QUICK_SHARES = (0.6, 0.75, 0.9, 1.0, 1.2, 2.0)
+_QUICK_ORDERS = 3
+_MOST_REGIONS = 6
 """Those that are tried in more than one run."""
 _NODE_BYTES = {"default": 128, "lean": 48, "arena": 32}
 """What a run, and each node of it, touches of the heap beside tensors."""
@@ -86,14 +88,17 @@ def predict_peak(
     `block` is the channels of a block of the runtime's blocked layout on the device (16 with AVX-512, 8 with AVX2, 1
     where it has none). The runtime leaves the order of some branches to chance: the worst of so many `orders` counts.
     `arena_bytes` is the first region of the settings `arena`; None looks for the best one, and 0, which is quick, takes
-    one region of just the size needed. `open_inputs` are inputs whose
+    the best of a few, and looks at fewer orders. `open_inputs` are inputs whose
     file leaves other dimensions than the batch open: the runtime can't plan then for what follows from them.
     """
     network = executed(graph, block, open_inputs)
-    trials = _trials(network, settings, threads, orders)
-    region = 0
-    if settings == "arena":
-        region = best_region([trial.events for trial in trials[:_MOST_FITTED]]) if arena_bytes is None else arena_bytes
+    is_quick = settings == "arena" and arena_bytes == 0
+    trials = _trials(network, settings, threads, min(orders, _QUICK_ORDERS) if is_quick else orders)
+    region = arena_bytes or 0
+    if is_quick:
+        region = min(_regions(trials[0].events, _QUICK_SHARES))[1]
+    elif settings == "arena" and arena_bytes is None:
+        region = best_region([trial.events for trial in trials[:_MOST_FITTED]])
     taken, trial = max(((_resident(one, settings, region), one) for one in trials), key=lambda pair: pair[0])
     resident = taken + _RUN_BYTES[settings] + _NODE_BYTES[settings] * len(trial.names)
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
@@ -155,10 +160,15 @@ def best_region(runs: Sequence[Sequence[Event]]) -> int:
 
     A region a good deal larger than what is written of it fragments least, as its end is never the best fit.
     """
-    most = max(arena_peak(run, 1 << 40, runs=1).touched_bytes for run in runs)
-    sizes = [-(-int(share * most) // PAGE) * PAGE + 5 * PAGE for share in _REGION_SHARES]
-    sizes.sort(key=lambda size: arena_peak(runs[0], size).resident_bytes)
-    return min(sizes[:_MOST_REGIONS], key=lambda size: max(region_peak(run, size) for run in runs))
+    sizes = [size for _, size in sorted(_regions(runs[0], _REGION_SHARES))[:_MOST_REGIONS]]
+    return min(sizes, key=lambda size: max(region_peak(run, size) for run in runs))
+
+
+def _regions(run: Sequence[Event], shares: Sequence[float]) -> list[tuple[int, int]]:
+    """What stays resident with a first region of some sizes, and these sizes."""
+    most = arena_peak(run, 1 << 40, runs=1).touched_bytes
+    sizes = [-(-int(share * most) // PAGE) * PAGE + 5 * PAGE for share in shares]
+    return [(arena_peak(run, size, runs=1).resident_bytes, size) for size in sizes]
 
 
 def _trials(network: Network, settings: Settings, threads: int, orders: int) -> list[_Trial]:
@@ -176,9 +186,6 @@ def _trials(network: Network, settings: Settings, threads: int, orders: int) -> 
 def _resident(trial: _Trial, settings: Settings, region: int) -> int:
     if settings == "lean":
         return mapped_peak(trial.events)
-    if settings == "arena" and not region:
-        arena = arena_peak(trial.events, 1 << 40, runs=1)
-        return arena.written_bytes + 2 * arena.touched_bytes // 32
     if settings == "arena":
         return region_peak(trial.events, region)
     return pattern_peak(trial.events).resident_bytes
