@@ -22,7 +22,8 @@ Price = Callable[[Graph], tuple[int, float]]
 _MOST_POINTS = 24
 _NEIGHBOURS = 2
 _FURTHER = (4, 7, 11, 16)
-"""Estimates are in order, prices not quite: some plans further on are looked at as well."""
+_BACK = (0, 1, 2, 4, 7, 11, 16, 24)
+"""Estimates are in order, prices not quite: some plans further on are looked at as well, and some before the last."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +92,9 @@ class PlanSearch:
         if self.plan(first).peak_bytes > budget_bytes:
             first = self.bisect(first, lambda plan: plan.peak_bytes <= budget_bytes)
         plans = [plan for plan in map(self.plan, self.around(first)) if plan.peak_bytes <= budget_bytes]
-        if not plans:
+        if not plans and self.smallest().peak_bytes > budget_bytes:
             raise self.unmet(budget_bytes, self.smallest().peak_bytes)
-        return min(plans, key=lambda plan: plan.predicted_s)
+        return min(plans or [self.smallest()], key=lambda plan: plan.predicted_s)
 
     def least_memory(self, slowdown: float) -> TilingPlan:
         """As the function of that name."""
@@ -113,7 +114,8 @@ class PlanSearch:
 
     def smallest(self) -> TilingPlan:
         """The plan of the least peak."""
-        return min((self.untiled, *map(self.plan, self.around(len(self.found) - 1))), key=_peak)
+        last = len(self.found) - 1
+        return min((self.untiled, *(self.plan(last - back) for back in _BACK if back <= last)), key=_peak)
 
     def unmet(self, budget_bytes: int, least_bytes: int) -> BudgetError:
         """The error of a budget that no plan meets, where so much is the least."""
