@@ -9,7 +9,7 @@
 The first trains: each method narrows the same trained network to shares of a cost (predicted time, operations or
 parameters, whatever it is steered by), on a ladder that is walked by bisection, and the smallest network counts that
 is no more than half a point worse than the uncompressed one on the validation data. A row for each task, method and
-seed goes into the file, its ONNX file into a folder beside; what is there is not run again. The second measures: for
+seed goes into the file, the networks into a folder beside; what is there is not run again. The second measures: for
 each task and seed all methods in one comparison, in turns, in fresh processes, one thread. The third asks `compress`
 for times, trains nothing, and tells what the ONNX files take. The last prints the tables.
 
@@ -22,39 +22,25 @@ import json
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import torch
-from benchmarks.compression_methods import CONVOLUTIONAL, METHODS, Place, parameters_of
+from benchmarks.compression_ladder import BASELINE, LADDER, QUICK, Climb
+from benchmarks.compression_methods import CONVOLUTIONAL, METHODS, Place
 from benchmarks.compression_tables import measured, tables, targets_of
-from torch import nn
 
 from edgewright.compression.aim import Device
-from edgewright.errors import BudgetError
 from edgewright.formats.torch import export_onnx
 from edgewright.profiling.local import block_channels
 from edgewright.store import open_store
 
-LADDER = (0.85, 0.70, 0.50, 0.35, 0.25, 0.18, 0.12)
 MAX_DROP = 0.005
 QUICK_STEPS = 60
-BASELINE = "uncompressed"
-
-
-@dataclass(frozen=True)
-class Rung:
-    """A share of the cost that a method was given, and what came out."""
-
-    share: float
-    valid: float
-    parameters: int
-    predicted_s: float
 
 
 def main() -> None:
@@ -105,7 +91,7 @@ def rows(path: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
 
 
 def trained(task: str, seed: int, methods: Sequence[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row for each method; its network is written beside, as ONNX file and as module."""
+    """A row for each method; its network is written beside as an ONNX file."""
     import example_training
 
     recipe = recipes()[task]
@@ -119,48 +105,21 @@ def trained(task: str, seed: int, methods: Sequence[str], options: argparse.Name
     place = Place(whole, device, options.steps, seed)
     folder = options.results.with_suffix("")
     folder.mkdir(exist_ok=True)
+    first = Climb(place, task, BASELINE, folder)
+    least = 0.0 if options.quick else first.rung(1.0).valid - MAX_DROP
     for method in methods:
-        started_s = time.process_time()
-        known = rows(options.results).get((task, BASELINE, seed))
-        if known is None:
-            module = METHODS[BASELINE](place, 1.0)
-            rungs = [rung(place, 1.0, module)]
-        else:
-            first = torch.load(folder / f"{task} {BASELINE} {seed}.pt", weights_only=False)
-            module, rungs = walked(place, method, first, known["valid"] - MAX_DROP, options.quick)
-        path = folder / f"{task} {method} {seed}.onnx"
+        climb = Climb(place, task, method, folder)
+        found = None if method == BASELINE else climb.smallest(least, QUICK if options.quick else LADDER)
+        kept, rung = (first, first.rung(1.0)) if found is None else (climb, found)
+        module = kept.module(rung.share)
+        path = folder / f"{climb.name}.onnx"
         export_onnx(module, whole.example, path)
-        torch.save(module, path.with_suffix(".pt"))
         yield {
             "task": task, "method": method, "seed": seed, "steps": options.steps, "file": path.name,
-            "share": rungs[-1].share, "valid": rungs[-1].valid, "test": example_training.accuracy(module, data.test),
-            "parameters": parameters_of(module), "operations": place.operations(module),
-            "predicted_s": place.predicted_s(module), "rungs": [asdict(rung) for rung in rungs],
-            "cpu_s": time.process_time() - started_s,
+            "share": rung.share, "valid": rung.valid, "test": example_training.accuracy(module, data.test),
+            "parameters": rung.parameters, "operations": place.operations(module), "predicted_s": rung.predicted_s,
         }  # fmt: skip
-        told = ", ".join(f"{rung.share} {rung.valid:.4f}" for rung in rungs)
-        print(f"{task} {method} {seed}: {told}", file=sys.stderr, flush=True)
-
-
-def walked(place: Place, method: str, first: nn.Module, least: float, quick: bool) -> tuple[nn.Module, list[Rung]]:
-    """The smallest network of a method that is as accurate as it has to be, the uncompressed one (`first`) where none
-    is, and all rungs that were tried, it last."""
-    low, high = (2, 3) if quick else (0, len(LADDER))
-    best = first, rung(place, 1.0, first)
-    tried = []
-    while low < high:
-        middle = (low + high) // 2
-        try:
-            module = METHODS[method](place, LADDER[middle])
-        except BudgetError:
-            high = middle
-            continue
-        tried.append(rung(place, LADDER[middle], module))
-        if tried[-1].valid >= least or quick:
-            best, low = (module, tried[-1]), middle + 1
-        else:
-            high = middle
-    return best[0], [*(one for one in tried if one is not best[1]), best[1]]
+        print(f"{climb.name}: {rung.share} {rung.valid:.4f}", file=sys.stderr, flush=True)
 
 
 def ask_for_times(options: argparse.Namespace) -> None:
@@ -182,10 +141,6 @@ def ask_for_times(options: argparse.Namespace) -> None:
             }  # fmt: skip
             with targets_of(options.results).open("a") as file:
                 file.write(json.dumps(row) + "\n")
-
-
-def rung(place: Place, share: float, module: nn.Module) -> Rung:
-    return Rung(share, place.task.evaluate(module), parameters_of(module), place.predicted_s(module))
 
 
 def recipes() -> dict[str, Any]:

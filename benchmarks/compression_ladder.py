@@ -1,0 +1,91 @@
+"""The ladder of the compression benchmark: networks at shares of a cost, each kept as soon as it is trained."""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from benchmarks.compression_methods import METHODS, Place, parameters_of
+from torch import nn
+
+from edgewright.errors import BudgetError
+
+LADDER = (0.92, 0.85, 0.77, 0.70, 0.60, 0.50, 0.42, 0.35, 0.30, 0.25, 0.21, 0.18, 0.145, 0.12, 0.10)
+QUICK = (0.50,)
+BASELINE = "uncompressed"
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A share of the cost that a method was given, and what came out; nothing where no network is so small."""
+
+    share: float
+    valid: float = 0.0
+    parameters: int = 0
+    predicted_s: float = 0.0
+    cpu_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class Climb:
+    """A method with a task and a seed; `folder` keeps what was trained, so that nothing is trained twice."""
+
+    place: Place
+    task: str
+    method: str
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.task} {self.method} {self.place.seed}"
+
+    def module(self, share: float) -> nn.Module:
+        found: nn.Module = torch.load(self._module_path(share), weights_only=False)
+        return found
+
+    def rung(self, share: float) -> Rung:
+        """What the method makes at a share, from the folder or trained now."""
+        known = self._known()
+        if share not in known:
+            self._train(share)
+        return Rung(**self._known()[share])
+
+    def smallest(self, least: float, ladder: tuple[float, ...]) -> Rung | None:
+        """The smallest network that is no worse than `least` on the validation data, by bisection."""
+        low, high, best = 0, len(ladder), None
+        while low < high:
+            middle = (low + high) // 2
+            found = self.rung(ladder[middle])
+            if found.valid >= least:
+                best, low = found, middle + 1
+            else:
+                high = middle
+        return best
+
+    def _train(self, share: float) -> None:
+        started_s = time.process_time()
+        try:
+            module = METHODS[self.method](self.place, share)
+        except BudgetError:
+            found = Rung(share)
+        else:
+            valid, count = self.place.task.evaluate(module), parameters_of(module)
+            spent_s = time.process_time() - started_s
+            found = Rung(share, valid, count, self.place.predicted_s(module), spent_s)
+            torch.save(module, self._module_path(share))
+        with self._path.open("a") as file:
+            file.write(json.dumps(asdict(found)) + "\n")
+
+    def _known(self) -> Mapping[float, dict[str, Any]]:
+        lines = self._path.read_text().splitlines() if self._path.exists() else []
+        return {found["share"]: found for found in map(json.loads, lines)}
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / f"{self.name}.rungs.jsonl"
+
+    def _module_path(self, share: float) -> Path:
+        return self.folder / f"{self.name} {share:g}.pt"
