@@ -67,12 +67,48 @@ def test_memory_is_that_of_arena_and_workspace(run: Run, model: Path) -> None:
     assert run("memory", model, "--settings", "lean").status == 1
 
 
-@pytest.mark.parametrize("arguments", [("-o", "out.tflite", "--memory", "90KB"), ("--frontier",)])
-def test_plans_are_not_made_for_litert(run: Run, model: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    outcome = run("tile", model, *(tmp_path / word if word.endswith(".tflite") else word for word in arguments))
-    assert outcome.status == 1
-    assert "--runtime tflm" in outcome.err
-    assert not (tmp_path / "out.tflite").exists()
+@pytest.fixture
+def wide(tmp_path: Path) -> Path:
+    """A network that is widest in its middle."""
+    layers = [
+        LayerSpec("conv", ((1, 3, 24, 24),), ((1, 32, 24, 24),), SAME, fused=("relu",)),
+        LayerSpec("depthwise_conv", ((1, 32, 24, 24),), ((1, 32, 24, 24),), SAME, 32),
+        LayerSpec("conv", ((1, 32, 24, 24),), ((1, 4, 24, 24),), SAME),
+    ]
+    path = tmp_path / "wide.tflite"
+    path.write_bytes(build(layers))
+    return path
+
+
+def test_tile_keeps_to_a_budget(run: Run, wide: Path, tmp_path: Path) -> None:
+    before = run("memory", wide, "--json").json["peak_bytes"]
+    out = tmp_path / "out.tflite"
+    found = run("tile", wide, "-o", out, "--memory", int(0.6 * before), "--json").json
+    assert found["peak_before_bytes"] == before
+    assert found["peak_after_bytes"] <= 0.6 * before
+    assert found["proof"]["outputs_equal"]
+    assert run("memory", out, "--json").json["peak_bytes"] == found["peak_after_bytes"]
+
+
+def test_tile_says_what_can_be_met(run: Run, model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.tflite"
+    told = run("tile", model, "-o", out, "--memory", "1KB")
+    assert told.status == 1
+    assert "the least budget that can be met" in told.err
+    assert not out.exists()
+
+
+def test_the_frontier_begins_with_the_network_as_it_is(run: Run, wide: Path) -> None:
+    found = run("tile", wide, "--frontier", "--json").json
+    assert found["points"][0]["memory_ratio"] == 1
+    assert found["points"][-1]["memory_ratio"] < 0.9
+
+
+@pytest.mark.parametrize("arguments", [("--settings", "lean"), ("--runtime", "onnxruntime")])
+def test_what_is_not_litert_is_refused(run: Run, model: Path, tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    told = run("tile", model, "-o", tmp_path / "out.tflite", "--memory", "50KB", *arguments)
+    assert told.status == 1
+    assert str(model) in told.err
 
 
 @pytest.fixture

@@ -19,14 +19,16 @@ Signature = tuple[object, ...]
 
 @dataclass(frozen=True)
 class Taken:
-    """What XNNPACK takes: operators like these, and what tiling adds."""
+    """What XNNPACK takes: operators like these, and what tiling adds that is not like those that it has refused."""
 
     signatures: frozenset[Signature]
+    refused: frozenset[Signature] = frozenset()
 
     @classmethod
     def of(cls, graph: Graph, delegates: Sequence[Delegate]) -> "Taken":
         """What it takes of a network as it is."""
-        return cls(frozenset(_signature(op, graph) for one in delegates for op in run_of(graph, one)))
+        taken = frozenset(_signature(op, graph) for one in delegates for op in run_of(graph, one))
+        return cls(taken, frozenset(_signature(op, graph) for op in graph.ops) - taken)
 
     def delegates(self, graph: Graph) -> tuple[Delegate, ...]:
         """The parts of a network that was rewritten which XNNPACK will run."""
@@ -54,7 +56,9 @@ class Taken:
         readers = graph.consumers()
         found = set()
         for op in graph.ops:
-            if _signature(op, graph) in self.signatures or _added(op, graph, readers.get(op.outputs[0], ())):
+            like = _signature(op, graph)
+            is_new = like not in self.refused and _added(op, graph, readers.get(op.outputs[0], ()))
+            if like in self.signatures or is_new:
                 found.add(op.name)
         return found
 
@@ -63,7 +67,8 @@ def _signature(op: Op, graph: Graph) -> Signature:
     """What XNNPACK looks at, sizes apart."""
     dtypes = tuple(graph.tensors[name].dtype for name in (*op.inputs, *op.outputs) if name)
     window = op.window and (op.window.kernel, op.window.stride, op.window.dilation)
-    return op.kind, op.variant, op.attributes.get("fused"), dtypes, window
+    said = tuple(op.attributes.get(name) for name in ("fused", "axes", "axis"))
+    return op.kind, op.variant, *said, dtypes, window
 
 
 def _added(op: Op, graph: Graph, readers: Sequence[Op]) -> bool:
