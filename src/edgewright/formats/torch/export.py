@@ -89,18 +89,28 @@ def _is_view(node: fx.Node) -> bool:
     return any(part.alias_info is not None and not part.alias_info.is_write for part in schema.returns)
 
 
-def refusal(module: nn.Module, example_inputs: Inputs, error: Exception, by: str = "torch.export") -> str:
-    """One line for a module that torch refuses: where, why, and what usually helps."""
-    name = type(module).__name__
+def run(module: nn.Module, example_inputs: Inputs) -> None:
+    """Run a module in eval mode. Raises ModelError where it does not run on these inputs."""
     args, kwargs = arguments(example_inputs)
     try:
         with torch.no_grad():
             twin(module)(*args, **kwargs)
-    except Exception as own:
-        return f"{name}: the module does not run on these inputs{place_of(own)}: {first_line(own)}"
+    except Exception as error:
+        name = type(module).__name__
+        raise ModelError(
+            f"{name}: the module does not run on these inputs{place_of(error)}: {first_line(error)}"
+        ) from error
+
+
+def refusal(module: nn.Module, example_inputs: Inputs, error: Exception, by: str = "torch.export") -> str:
+    """One line for a module that torch refuses: where, why, and what usually helps."""
+    try:
+        run(module, example_inputs)
+    except ModelError as own:
+        return str(own)
     while error.__cause__ is not None and isinstance(error.__cause__, Exception):
         error = error.__cause__
-    return f"{name}: {by} refuses the module{place_of(error)}: {first_line(error)}: {_help(error)}"
+    return f"{type(module).__name__}: {by} refuses the module{place_of(error)}: {first_line(error)}: {_help(error)}"
 
 
 _HELP: Mapping[str, str] = MappingProxyType(

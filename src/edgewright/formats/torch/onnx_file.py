@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from edgewright.errors import ModelError
-from edgewright.formats.torch.export import Inputs, arguments, freed_twin, refusal, twin
+from edgewright.formats.torch.export import Inputs, arguments, freed_twin, refusal, run, twin
 from edgewright.formats.torch.translations import translations
 
 _OPSET = 18
@@ -44,6 +44,7 @@ def _export(module: nn.Module, example_inputs: Inputs, path: Path, dynamic_batch
     modules but other ops.
     """
     args, kwargs = arguments(example_inputs)
+    run(module, example_inputs)
     shapes = _open_batch((args, kwargs)) if dynamic_batch else None
     errors: list[Exception] = []
     for stacks_states in (False, True, None):
