@@ -67,7 +67,7 @@ def _signature(op: Op, graph: Graph) -> Signature:
     """What XNNPACK looks at, sizes apart."""
     dtypes = tuple(graph.tensors[name].dtype for name in (*op.inputs, *op.outputs) if name)
     window = op.window and (op.window.kernel, op.window.stride, op.window.dilation)
-    said = tuple(op.attributes.get(name) for name in ("fused", "axes", "axis"))
+    said = tuple(op.attributes.get(name) for name in ("fused", "axes", "axis", "value"))
     return op.kind, op.variant, *said, dtypes, window
 
 
