@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgewright.memory.onnxruntime.arena import PAGE, Arena
+from edgewright.memory.onnxruntime.arena import LEAST_SPLIT_BYTES, PAGE, Arena
 from edgewright.memory.onnxruntime.replay import packed
 
 MIB = 1 << 20
@@ -100,3 +100,14 @@ def test_pages_are_counted_once() -> None:
     assert arena.touched_bytes == 2 * PAGE
     arena.touch(0, 4 * PAGE)
     assert arena.touched_bytes == 4 * PAGE
+
+
+def test_a_chunk_of_less_than_twice_the_size_is_split_only_where_that_was_asked_for() -> None:
+    for most_dead, regions in ((128 * MIB, 2), (LEAST_SPLIT_BYTES, 1)):
+        arena = Arena(4 * MIB, most_dead)
+        arena.allocate("a", 3 * MIB)
+        arena.allocate("b", MIB)
+        arena.release("a")
+        arena.allocate("c", 2 * MIB)
+        arena.allocate("d", MIB)
+        assert len(arena.regions) == regions
