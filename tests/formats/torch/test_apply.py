@@ -144,6 +144,24 @@ def test_a_module_that_does_not_run_is_named() -> None:
         read_module(nn.Sequential(nn.Linear(3, 4)), torch.ones(2, 5))
 
 
+class Shared(nn.Module):
+    """The same slopes, and the same recurrent layer, in two places."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2, self.act = nn.Conv1d(4, 6, 1), nn.Conv1d(4, 6, 1), nn.PReLU(6)
+        self.gru, self.last = nn.GRU(6, 6), nn.Conv1d(6, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.cat([self.act(self.conv1(x)), self.act(self.conv2(x * 2))], 2)
+        return self.last(self.gru(self.gru(y.permute(2, 0, 1))[0])[0].permute(1, 2, 0))
+
+
+def test_layers_in_two_places() -> None:
+    check_all(Shared(), networks.frames())
+    assert len(groups_of(Shared(), networks.frames())) == 1
+
+
 class Steps(nn.Module):
     """A cell, step by step, from zeros of its size."""
 

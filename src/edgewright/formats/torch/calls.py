@@ -20,7 +20,6 @@ class Builder:
         self.tensors: dict[str, Tensor] = {}
         self.storage: dict[str, tuple[Piece, ...]] = {}
         self.modules: dict[str, str] = {}
-        self.lines: dict[str, str] = {}
         self.values: dict[fx.Node, Made] = {}
         self.shapes: dict[str, Shape] = {}
         self.zero_states: set[str] = set()
@@ -135,7 +134,6 @@ class Call:
     def add(self, op: Op) -> None:
         self.builder.ops.append(op)
         self.builder.modules[op.name] = module_of(self.node)
-        self.builder.lines[op.name] = line_of(self.node)
 
     def outputs(self) -> tuple[str, ...]:
         """Declare a tensor for each value that the call makes."""
@@ -158,10 +156,3 @@ def module_of(node: fx.Node) -> str:
     """The path of the innermost module that a node belongs to."""
     stack = list((node.meta.get("nn_module_stack") or {}).values())
     return str(stack[-1][0]).partition("@")[0] if stack else ""
-
-
-def line_of(node: fx.Node) -> str:
-    """The last line of the module's own code that made a node: `net.py, line 12`."""
-    frames = [line.strip() for line in (node.meta.get("stack_trace") or "").splitlines() if "File " in line]
-    own = [frame for frame in frames if "/torch/nn/" not in frame] or frames
-    return own[-1].removeprefix("File ") if own else ""

@@ -83,7 +83,13 @@ def _prelu(call: Call) -> Made:
         shape = (items, *(1,) * (rank - 2))
         (piece,) = call.builder.storage[slopes]
         view = Piece(piece.parameter, (0, *(None,) * (rank - 2)), (0,) * (rank - 1), shape)
-        slopes = call.builder.constant(f"{slopes}.by_channel", shape, call.dtype, (view,))
+        known = call.builder.tensors.get(f"{slopes}.by_channel")
+        is_known = known is not None and known.shape == shape
+        slopes = (
+            f"{slopes}.by_channel"
+            if is_known
+            else call.builder.constant(f"{slopes}.by_channel", shape, call.dtype, (view,))
+        )
     return call.op("unary", [given, slopes], "prelu")
 
 

@@ -39,15 +39,13 @@ class Reading:
     """The Graph of a module, and how it hangs together with the module.
 
     `storage` says where each constant lies in parameters and buffers, `modules` the path of the module that each op
-    belongs to, `lines` the line of code that made it; `zero_states` are the recurrent ops to which the module's code
-    hands zeros to begin with; `computed` are the constants that the code makes, with the value that all items have,
-    None where they differ.
+    belongs to; `zero_states` are the recurrent ops to which the module's code hands zeros to begin with; `computed` are
+    the constants that the code makes, with the value that all items have, None where they differ.
     """
 
     graph: Graph
     storage: Storage
     modules: Mapping[str, str]
-    lines: Mapping[str, str]
     zero_states: frozenset[str]
     computed: Mapping[str, float | None]
 
@@ -80,7 +78,7 @@ def understand(module: nn.Module, example_inputs: Inputs) -> Reading:
     named = {name: replace(tensor, axes=axes.get(name, "")) for name, tensor in tensors.items()}
     graph = Graph(ops, named, inputs, outputs)
     zero_states = frozenset(builder.zero_states)
-    return Reading(graph, builder.storage, builder.modules, builder.lines, zero_states, builder.computed)
+    return Reading(graph, builder.storage, builder.modules, zero_states, builder.computed)
 
 
 def _program(module: nn.Module, example_inputs: Inputs) -> Any:
