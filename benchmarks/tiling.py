@@ -1,16 +1,18 @@
 """Tiling on the benchmark networks: budgets kept, peaks predicted and measured, memory at little more time.
 
-    python -m benchmarks.tiling [--parts yolo,peaks,slowdown] [--networks NAMES] [--settings lean,arena]
+    python -m benchmarks.tiling [--parts yolo,peaks,slowdown,search] [--networks NAMES] [--settings lean,arena]
                                 [--models FOLDER] [--device NAME]
 
 `yolo`: YOLOv2's first 16 layers at 12 MB and 10 MB, with times and outputs by `bench`. `peaks`: predicted against
-measured peaks at up to five budgets a network. `slowdown`: the least memory at 1.1 times the predicted time. With
---models the ONNX files of that folder are added to the networks; with --device times are those learned on it.
+measured peaks at up to five budgets a network. `slowdown`: the least memory at 1.1 times the predicted time. `search`:
+how long the search takes on one core. With --models the ONNX files of that folder are added to the networks; with
+--device times are those learned on it.
 """
 
 import argparse
 import math
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,6 +49,7 @@ def main() -> None:
         "yolo": yolo,
         "peaks": peaks,
         "slowdown": slowdown,
+        "search": search_times,
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -148,6 +151,25 @@ def slowdown(networks: Mapping[str, Path], folder: Path, settings: Sequence[str]
             )  # fmt: skip
         print_table(f"The least memory at {SLOWDOWN} times the time, {way} settings", table)
         print(f"geometric mean of memory: {math.exp(sum(map(math.log, ratios)) / len(ratios)):.3f}")
+
+
+def search_times(networks: Mapping[str, Path], folder: Path, settings: Sequence[str], device: str | None) -> None:
+    """Processor seconds from the graph to the plan and its final prediction."""
+    table = new_table("network", f"{SLOWDOWN} times the time", "45 %", "20 %")
+    for name, model in networks.items():
+        peak = ew.memory(model, settings="arena", input_shapes=SHAPES.get(model.stem, {})).peak_bytes
+        wishes: list[dict[str, Any]] = [
+            {"slowdown": SLOWDOWN},
+            {"memory": int(0.45 * peak)},
+            {"memory": int(0.2 * peak)},
+        ]
+        seconds = []
+        for wish in wishes:
+            start_s = time.process_time()
+            attempt(model, folder / "tiled.onnx", device=device, check=False, **wish)
+            seconds.append(f"{time.process_time() - start_s:.2f} s")
+        table.add_row(name, *seconds)
+    print_table("Time of the search", table)
 
 
 def attempt(model: Path, out: Path, **wish: Any) -> Any:
