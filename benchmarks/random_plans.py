@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import onnx
 from benchmarks.networks import NETWORKS
@@ -126,7 +127,7 @@ def compare(model: Path, target: Target, rivals: list[Rival]) -> None:
         told = "; ".join(f"{len(g.op_names)} ops {g.grid[0]}x{g.grid[1]} {g.halo}" for g in rivals[i].plan.groups)
         peak = results[i].peak_bytes
         table.add_row(
-            "found" if i == 0 else f"random {i}", told, format_bytes(rivals[i].peak_bytes),
+            "found" if i == 0 else f"random {i}", shorten(told, 100), format_bytes(rivals[i].peak_bytes),
             "unknown" if peak is None else format_bytes(peak), format_seconds(results[i].median_s),
             f"{results[i].median_s / results[order[0]].median_s:.3f}",
         )  # fmt: skip
