@@ -8,7 +8,7 @@ import pytest
 from tests.tiling.models import chain, residual
 from tests.widths.devices import SteppedDevice
 
-from edgewright.compression.choice import Knapsack, ranking, values_of
+from edgewright.compression.choice import Knapsack, ranking, share_of, values_of
 from edgewright.compression.objective import STEERS, Objective
 from edgewright.errors import BudgetError
 from edgewright.formats.onnx import read
@@ -47,7 +47,7 @@ NETWORKS = {
 def test_no_options_keep_more_than_it(name: str, share: float, steer: str) -> None:
     sack = knapsack(objective(NETWORKS[name](), steer), share)
     found = sack.choose()
-    best = best_kept(sack)
+    best = share_of(best_kept(sack))
     assert found.cost <= sack.limit
     assert found.cost == pytest.approx(sack.objective.cost(found.widths))
     assert found.kept >= best - 1e-9
@@ -83,7 +83,7 @@ def test_wider_where_wider_is_faster() -> None:
 def test_a_limit_below_the_narrowest_network_is_refused() -> None:
     sack = knapsack(objective(NETWORKS["chain"]()), 0.5)
     sack.limit = 0.9 * min(sack.objective.all_costs(list(product(*sack.options))))
-    with pytest.raises(BudgetError, match="nothing is below"):
+    with pytest.raises(BudgetError, match="no widths cost"):
         sack.choose()
 
 
@@ -103,5 +103,9 @@ def test_what_else_is_bounded_fits() -> None:
 
 
 def test_importance_as_shares_and_ranks() -> None:
-    assert values_of([[1.0, 3.0], [4.0]]) == [[0.0, 0.375, 0.5], [0.0, 0.5]]
+    values = values_of([[1.0, 3.0], [4.0], [0.0, 0.0]])
+    assert [own[-1] for own in values] == pytest.approx([1 / 3] * 3)
+    assert share_of(values[0][1] + values[1][1] + values[2][1]) == pytest.approx(0.75 ** (1 / 3))
+    assert share_of(1.0) == 1.0
+    assert all(own[0] == 0.0 for own in values)
     assert ranking({"a": [1.0, 3.0, 1.0]}) == {"a": [1, 0, 2]}

@@ -126,6 +126,8 @@ def test_the_target_is_met_and_the_network_learns_again(aim: Aim) -> None:
     aimed = Objective.of(graph, groups, device().model, 4, aim.steer)
     first = Objective.of(found.before.reading.graph, found.before.groups, device().model, 4, aim.steer)
     assert aimed.cost(aimed.original) <= 0.6 * first.cost(first.original) * (1 + 1e-9)
+    times = Objective.of(graph, groups, device().model, 4)
+    assert found.best.predicted_s == pytest.approx(times.cost(times.original))
     assert len(found.rounds) == aim.rounds
     assert sum(one.steps for one in found.rounds) == aim.steps
     assert all(torch.equal(value, before[name]) for name, value in task.module.state_dict().items())

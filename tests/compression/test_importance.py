@@ -13,7 +13,7 @@ from edgewright.compression.task import Task  # noqa: E402
 from edgewright.errors import DataError  # noqa: E402
 
 
-def test_scores_are_the_squared_derivatives_of_the_mask_on_what_reads_the_channel():
+def test_scores_are_the_derivatives_of_the_mask_on_what_reads_the_channel():
     torch.manual_seed(0)
     module = Dense().eval()
     graph, groups = dense_graph(module)
@@ -27,7 +27,7 @@ def test_scores_are_the_squared_derivatives_of_the_mask_on_what_reads_the_channe
     torch.manual_seed(0)
     again = taylor(Task(module, task.example, task.evaluate, lambda _: [batch], task.loss), module, graph, groups, 1, 0)
     masking.loss(module, {"a": mask}, task.loss, batch).backward()
-    assert torch.allclose(again["a"], mask.grad.square(), rtol=1e-4)
+    assert torch.allclose(again["a"], mask.grad.abs(), rtol=1e-4)
     assert found.shape == (8,)
 
 
@@ -63,7 +63,7 @@ def test_a_task_that_trains_itself_is_scored_on_a_copy():
         module.zero_grad()
         own.loss(module, batch).backward()
         wanted += (module.last.weight * module.last.weight.grad).sum(0).square() / 4
-    assert torch.allclose(found, wanted.detach(), rtol=0.1)
+    assert torch.allclose(found, wanted.detach().sqrt(), rtol=0.1)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 

@@ -1,6 +1,6 @@
 """The widths of all groups that keep the most importance at no more than a cost: a knapsack over the staircase.
 
-What a group keeps at a width is the sum of its best scores. At a price of importance (seconds for all of it), dynamic
+What a width of a group is worth follows from its best scores (`values_of`). At a price of it (seconds for all), dynamic
 programming over the order of execution finds the widths of least cost less what their importance is worth
 (`widths.frontier`); bisection finds the price at which they just meet the limit. That is the convex hull of what can be
 had (Everett, Generalized Lagrange multiplier method, Operations Research 1963), and it bounds what any plan can keep.
@@ -10,6 +10,7 @@ width that costs as much as a wider one.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import log
 
 from edgewright.compression.objective import Objective
 from edgewright.errors import BudgetError
@@ -22,13 +23,15 @@ _ENOUGH = 0.995
 _MOST_MOVES = 4000
 _MOST_STEPS = 200
 _LEAST_GAIN = 1e-9
+_FAINT = 1e-3
+"""A group that keeps less than this share of its scores is worth nothing."""
 
 Fits = Callable[[Widths], bool]
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """Widths, their cost, the share of all importance that they keep, and the most that any of the options could."""
+    """Widths, their cost, the share of its scores that a group keeps in the geometric mean, and the most it could."""
 
     widths: Widths
     cost: float
@@ -38,8 +41,8 @@ class Chosen:
 
 @dataclass
 class Knapsack:
-    """A choice of widths under a limit of cost; `values` tell the share of all importance that each group keeps at
-    each width from 0 on, `least` the fewest channels of each."""
+    """A choice of widths under a limit of cost; `values` tell what each width of each group is worth, from 0 channels
+    on, and `least` the fewest channels of each."""
 
     objective: Objective
     values: Sequence[Sequence[float]]
@@ -55,14 +58,18 @@ class Knapsack:
         """The choice. Raises BudgetError where no widths are so cheap, naming what the cheapest cost."""
         cheap, _ = self.objective.cheapest(self.options)
         if self.objective.cost(cheap) > self.limit:
-            raise BudgetError(f"nothing is below {self.objective.cost(cheap):.6g}")
+            cost, limit = self.objective.cost(cheap), self.limit
+            raise BudgetError(
+                f"no widths cost {limit:.4g} or less: the cheapest cost {cost:.4g} ({self.objective.steer})"
+            )
         start, bound = self._hull(cheap)
         start = self._smaller(start)
         found = self._filled(start)
-        return Chosen(found, self.objective.cost(found), self.kept(found), min(max(bound, self.kept(found)), 1.0))
+        kept = self.kept(found)
+        return Chosen(found, self.objective.cost(found), share_of(kept), share_of(max(bound, kept)))
 
     def kept(self, widths: Widths) -> float:
-        """The share of all importance that is kept at these widths."""
+        """What is kept at these widths, in values."""
         return sum(self.value(group, width) for group, width in enumerate(widths))
 
     def value(self, group: int, width: int) -> float:
@@ -142,15 +149,25 @@ class Knapsack:
 
 
 def values_of(scores: Sequence[Sequence[float]]) -> list[list[float]]:
-    """For each group, the share of all scores that its best channels hold, by their number from 0 on."""
-    whole = sum(map(sum, scores)) or 1.0
+    """For each group, what it is worth to keep so many of its best channels, from 0 on; 1 for all groups whole.
+
+    Layers stand behind each other, so what gets through is the product of what each lets through: a value is the
+    logarithm of the share of a group's own scores that is kept, and so no group is cut to nothing for the others.
+    """
     found = []
     for own in scores:
-        sums = [0.0]
+        whole, kept, values = sum(own), 0.0, [0.0]
         for score in sorted(own, reverse=True):
-            sums.append(sums[-1] + score / whole)
-        found.append(sums)
+            kept += score
+            share = kept / whole if whole else 1.0
+            values.append(max(1 + log(max(share, _FAINT)) / -log(_FAINT), 0.0) / len(scores))
+        found.append(values)
     return found
+
+
+def share_of(value: float) -> float:
+    """The geometric mean of the shares that the groups keep, from the sum of their values."""
+    return float(_FAINT ** (1 - min(value, 1.0)))
 
 
 def ranking(scores: Mapping[str, Sequence[float]]) -> dict[str, list[int]]:

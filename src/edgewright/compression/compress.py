@@ -156,7 +156,8 @@ class Compression:
             return steps - steps // 2
         if count == 1 or self.aim.max_drop is not None:
             return steps // count
-        return steps - steps // 2 if index == count - 1 else steps // 2 // (count - 1)
+        each = steps // 2 // (count - 1)
+        return steps - each * (count - 1) if index == count - 1 else each
 
     def _say(self, told: str, more: int = 0) -> None:
         self.on_progress(told, min((self._done + more) / max(self.aim.steps, 1), 1.0))
@@ -278,7 +279,8 @@ class Compression:
         widths = tuple(len(found.kept[group.name]) for group in network.groups)
         cut, off = checked_cut(replace(network, module=module), plan_of(objective.places, widths, gone))
         measured_s = None if self.device.measure is None else self.device.measure(cut.module)
-        return cut, Round(cut.channels, target, found.cost, self.times.cost(widths), measured_s, None, None, off)
+        seconds = self.times.at_weights(widths).cost(widths)
+        return cut, Round(cut.channels, target, found.cost, seconds, measured_s, None, None, off)
 
     def _correction(self) -> float:
         """Measured over predicted time, of the latest network that was measured; 1 where something else steers."""

@@ -1,9 +1,9 @@
 """How much each channel matters: accumulated first-order Taylor scores.
 
 With a mask m of ones on what reads a channel, the loss without the channel is, to first order, L - dL/dm; and dL/dm is
-the sum of weight times gradient over everything that reads the channel. Its square, summed over batches, is the score
-(Molchanov et al., Importance Estimation for Neural Network Pruning, CVPR 2019, equations 8 to 10, at the gates of
-channels). Whatever the layers are, convolutional, dense or recurrent, it takes the gradients of the parameters alone.
+the sum of weight times gradient over everything that reads the channel (Molchanov et al., Importance Estimation for
+Neural Network Pruning, CVPR 2019: the first-order score at a gate). The score is the root of its mean square over
+batches. Whatever the layers are, convolutional, dense or recurrent, it takes the gradients of the parameters alone.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -59,13 +59,14 @@ class TaylorScores:
         self.batches += 1
 
     def importance(self) -> Importance:
-        """The mean of each score over the batches. Raises DataError where a score is not finite."""
+        """The root of the mean of each score over the batches, so that what several channels are worth adds up as what
+        their absence does to the loss. Raises DataError where a score is not finite."""
         widths = [group.width for group in self.masking.groups]
         means = self.sums[:-1] / max(self.batches, 1)
         if not bool(torch.isfinite(means).all()):
             raise DataError("task: the loss has gradients that are not finite, so nothing can be said of its channels")
         names = [group.name for group in self.masking.groups]
-        return dict(zip(names, means.split(widths), strict=True))
+        return dict(zip(names, means.sqrt().split(widths), strict=True))
 
 
 def reading(graph: Graph, group: ChannelGroup) -> ChannelGroup:

@@ -20,8 +20,9 @@ class Round:
     """One cut and what training made of it.
 
     `target` and `predicted` are costs (seconds, where time steers), `predicted_s` and `measured_s` times of the
-    network; None where they are not known. `kept` is the share of importance, `bound` the most that any widths could
-    keep. `difference` is how far the cut network's outputs are from the masked one's, relative to the largest.
+    network; None where they are not known. `kept` is the share of its scores that a group keeps in the geometric mean,
+    `bound` the most that any widths could. `difference` is how far the cut network's outputs are from the masked one's,
+    relative to the largest.
     """
 
     channels: Channels

@@ -17,8 +17,6 @@ from edgewright.graph.types import LayerSpec
 from edgewright.widths.places import Widths
 from edgewright.widths.plan import WidthPlan
 
-_NARROW = 0.12
-"""In one round a group keeps at least this share of its channels, where the target can be met so."""
 _TRIES = 6
 _NEAREST, _FURTHEST = 0.96, 1.02
 """A network whose measured time is within these shares of the target is near enough."""
@@ -73,13 +71,17 @@ class Settlement:
 
     def _choose(self, target: float, limit: float, correction: float) -> Chosen:
         objective = self.objective
-        first = self._packed(objective, target, limit, correction)
+        cheapest, _ = objective.cheapest(objective.options((1,) * len(objective.original)))
+        if objective.cost(cheapest) > limit:  # it may not be once the weights are few enough for the caches
+            check_floor(self.aim, objective, target, correction)
+            return self._packed(objective.at_weights(cheapest), limit)
+        first = self._packed(objective, limit)
         if objective.is_as_cold(first.widths):
             return first
-        return self._packed(objective.at_weights(first.widths), target, limit, correction)
+        return self._packed(objective.at_weights(first.widths), limit)
 
-    def _packed(self, objective: Objective, target: float, limit: float, correction: float) -> Chosen:
-        """The knapsack, with no group too narrow at once where that can be."""
+    def _packed(self, objective: Objective, limit: float) -> Chosen:
+        """The knapsack."""
         self.on_progress("choosing widths")
         groups, memory = self.network.groups, self.aim.memory_bytes
         values = values_of([self.scores[group.name] for group in groups])
@@ -87,26 +89,20 @@ class Settlement:
         def fits(widths: Widths) -> bool:
             return memory is None or objective.peak_bytes(widths) <= memory
 
-        gentle = Knapsack(
-            objective, values, limit, tuple(max(round(_NARROW * group.width), 1) for group in groups), fits
-        )
-        if objective.cost(objective.cheapest(gentle.options)[0]) <= limit:
-            return gentle.choose()
-        check_floor(self.aim, objective, target, correction)
         return Knapsack(objective, values, limit, (1,) * len(groups), fits).choose()
 
     def _cut(self, chosen: Chosen, target: float) -> tuple[Network, Round]:
         cut, off = checked_cut(self.network, self.objective.plan(chosen.widths, ranking(self.scores)))
         self.on_progress("measuring the narrower network")
         measured_s = None if self.device.measure is None else self.device.measure(cut.module)
-        seconds = self.times.cost(chosen.widths)
+        seconds = self.times.at_weights(chosen.widths).cost(chosen.widths)
         return cut, Round(cut.channels, target, chosen.cost, seconds, measured_s, chosen.kept, chosen.bound, off)
 
 
 def check_floor(aim: Aim, objective: Objective, target: float, correction: float) -> None:
     """Raises BudgetError where no widths cost as little as the target, naming what the cheapest cost."""
     least, _ = objective.cheapest(objective.options((1,) * len(objective.original)))
-    floor = objective.cost(least) * correction
+    floor = objective.at_weights(least).cost(least) * correction
     if floor > target:
         raise BudgetError(
             f"the target of {aim.amount(target)} is below what this network takes at its narrowest: {aim.amount(floor)}"

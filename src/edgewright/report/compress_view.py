@@ -23,7 +23,8 @@ class CutView:
 class RoundView:
     """A round: what was aimed at (in what steers), the times of the cut network, and its accuracy after training.
 
-    `kept` is the share of the importance that its widths keep, and `bound` the most that any could at this time.
+    `kept` is the share of its importance that a group keeps in the geometric mean, and `bound` the most that any widths
+    could keep at this time.
     """
 
     target: float
