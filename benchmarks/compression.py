@@ -1,7 +1,7 @@
 """Compression: how fast networks get at no more than half a point less accuracy, by several methods.
 
     python -m benchmarks.compression --data DIR --results FILE --device NAME [--tasks vgg,resnet,har,digits]
-                                     [--methods NAMES] [--seeds 0,1,2] [--steps 200] [--quick]
+                                     [--methods NAMES] [--seeds 0,1,2] [--steps N] [--quick]
     python -m benchmarks.compression --results FILE --measure
     python -m benchmarks.compression --data DIR --results FILE --device NAME --targets 0.7,0.5,0.35 [--tasks NAMES]
     python -m benchmarks.compression --results FILE
@@ -51,7 +51,7 @@ def main() -> None:
     parser.add_argument("--tasks", default="vgg,resnet,har,digits")
     parser.add_argument("--methods", help="names, with semicolons between; all without")
     parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--steps", type=int, help="of training after a cut, instead of each task's own number")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--measure", action="store_true")
     parser.add_argument("--targets", help="shares of the time")
@@ -102,7 +102,7 @@ def trained(task: str, seed: int, methods: Sequence[str], options: argparse.Name
     name = store.choose(options.device)
     whole = example_training.task(recipe, data, seed)
     device = Device(store.model(name), block_channels(), store.profile(name).run_overhead_s)
-    place = Place(whole, device, options.steps, seed)
+    place = Place(whole, device, options.steps or recipe.tuning, seed)
     folder = options.results.with_suffix("")
     folder.mkdir(exist_ok=True)
     first = Climb(place, task, BASELINE, folder)
@@ -115,7 +115,7 @@ def trained(task: str, seed: int, methods: Sequence[str], options: argparse.Name
         path = folder / f"{climb.name}.onnx"
         export_onnx(module, whole.example, path)
         yield {
-            "task": task, "method": method, "seed": seed, "steps": options.steps, "file": path.name,
+            "task": task, "method": method, "seed": seed, "steps": place.steps, "file": path.name,
             "share": rung.share, "valid": rung.valid, "test": example_training.accuracy(module, data.test),
             "parameters": rung.parameters, "operations": place.operations(module), "predicted_s": rung.predicted_s,
         }  # fmt: skip

@@ -19,9 +19,9 @@ from edgewright.formats.torch import understand
 from edgewright.graph.cost import layer_cost
 from edgewright.graph.layers import layers_of
 
-_SCORED = 16
+_SCORED = 8
 """Batches in a round that importance is taken from; each counts as a step."""
-_ROUNDS = 2
+_ROUNDS = 3
 _BISECTIONS = 10
 
 

@@ -15,6 +15,8 @@ VGG = example_training.Recipe(
     example_data.cifar10,
     600,
     0.05,
+    400,
+    1.0,
     augment=example_training.mirrored,
 )
 RESNET = example_training.Recipe(
@@ -23,6 +25,8 @@ RESNET = example_training.Recipe(
     example_data.cifar10,
     600,
     0.06,
+    400,
+    1.0,
     augment=example_training.mirrored,
 )
 

@@ -22,7 +22,8 @@ _SMOOTHING = 0.05
 class Recipe:
     """A network, its data, and how it is trained from nothing: so many steps from this learning rate.
 
-    Fine-tuning starts at `again` times the rate. `augment` changes a batch of inputs, `adam` takes AdamW and not SGD.
+    Once it is narrower, it takes `tuning` steps from `again` times the rate. `augment` changes batches of inputs,
+    `adam` takes AdamW and not SGD.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Recipe:
     data: Callable[[], Data]
     steps: int
     rate: float
+    tuning: int = 200
     again: float = 0.4
     augment: Callable[[torch.Tensor], torch.Tensor] | None = None
     adam: bool = False
