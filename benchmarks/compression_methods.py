@@ -21,7 +21,7 @@ from edgewright.graph.layers import layers_of
 
 _SCORED = 8
 """Batches in a round that importance is taken from; each counts as a step."""
-_ROUNDS = 3
+_ROUNDS = 2
 _BISECTIONS = 10
 
 
