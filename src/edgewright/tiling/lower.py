@@ -22,8 +22,9 @@ def lower(
 
     `ordered` makes every tile wait for the one before it, which runtimes need that choose the order of execution by
     themselves. Padding that the format can't express becomes an op of its own (`graph.padding`). A concat
-    joins at most `most_joined` tensors; more are joined in parts first. Raises UnsupportedModelError where the plan
-    does not fit the network.
+    joins at most `most_joined` tensors; more are joined in parts first. Where that is given slices name all axes,
+    as delegates with such limits take over no others. Raises UnsupportedModelError where the plan does not fit the
+    network.
     """
     script = Script(graph, ordered, expresses, most_joined)
     seen: set[str] = set()

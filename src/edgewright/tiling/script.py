@@ -148,10 +148,13 @@ class Script:
         self, tensor: str, piece: Piece, axes: Sequence[int | None], region: Region, base: str, after: str
     ) -> Piece:
         pairs = zip(axes, piece.region.ranges, region.ranges, strict=True)
-        cuts = [(axis, lo - a, hi - a) for axis, (a, b), (lo, hi) in pairs if axis is not None and (a, b) != (lo, hi)]
+        cuts = {axis: (lo - a, hi - a) for axis, (a, b), (lo, hi) in pairs if axis is not None and (a, b) != (lo, hi)}
         if not cuts:
             return piece
-        stored_axes, starts, ends = zip(*cuts, strict=True)
+        if self.most_joined is not None:
+            cuts = self._whole(tensor, piece, axes) | cuts
+        stored_axes = tuple(cuts)
+        starts, ends = zip(*cuts.values(), strict=True)
         name, given = self.name(base), piece.name
         waits = after if self.ordered and after else ""
         if tensor not in self._pairs:
@@ -161,6 +164,12 @@ class Script:
         part = self.name(f"{name}.part")
         self.edits.append(Slice(part, self.dequantized(dequantize, given), part, stored_axes, starts, ends, waits))
         return Piece(self._copy(quantize, part, name), region)
+
+    def _whole(self, tensor: str, piece: Piece, axes: Sequence[int | None]) -> dict[int, tuple[int, int]]:
+        """All of a piece, axis by axis."""
+        sizes = dict(enumerate(self.graph.tensors[tensor].shape))
+        sizes |= {axis: hi - lo for axis, (lo, hi) in zip(axes, piece.region.ranges, strict=True) if axis is not None}
+        return {axis: (0, size) for axis, size in sizes.items()}
 
     def _copy(self, op: Op, given: str, output: str) -> str:
         """A copy of a quantize or dequantize op that makes `output`."""

@@ -48,7 +48,8 @@ class Builder:
             self.parts.add_constant(edit.output, given, part)
             return None
         begins = [cuts.get(axis, (0, 0))[0] for axis in range(len(shape))]
-        inputs = [given, self.parts.integers(begins), self.parts.integers(made)]  # no -1, which XNNPACK refuses
+        sizes = [made[axis] if axis in cuts else -1 for axis in range(len(shape))]
+        inputs = [given, self.parts.integers(begins), self.parts.integers(sizes)]
         return self._operator("SLICE", inputs, [self.parts.like(edit.output, given, made)], schema.SliceOptionsT())
 
     def pad(self, edit: Pad) -> Struct:
