@@ -23,6 +23,7 @@ from edgewright.formats.onnx.nodes import Node, in_range
 from edgewright.formats.onnx.read import Reading
 from edgewright.formats.onnx.reading import has_subgraph, reads
 from edgewright.formats.onnx.values import Array
+from edgewright.graph.naming import fresh_name
 
 Asked = Change | None
 """What is asked of a constant: a change, or None for the constant as it was."""
@@ -62,12 +63,7 @@ class Weights:
 
     def fresh(self, base: str) -> str:
         """A name that nothing has yet."""
-        name, number = base, 0
-        while name in self._taken:
-            number += 1
-            name = f"{base}_{number}"
-        self._taken.add(name)
-        return name
+        return fresh_name(base, self._taken)
 
     def value(self, name: str) -> Array:
         """The value of a constant before the changes, however large."""

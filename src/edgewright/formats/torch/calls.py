@@ -6,6 +6,7 @@ from typing import Any
 from torch import fx
 
 from edgewright.formats.torch.storage import Piece, whole
+from edgewright.graph.naming import fresh_name
 from edgewright.graph.types import Op, Shape, Tensor, Window
 
 Made = str | tuple[str, ...]
@@ -28,12 +29,7 @@ class Builder:
 
     def fresh(self, base: str) -> str:
         """A name that nothing has yet."""
-        name, number = base, 0
-        while name in self._taken:
-            number += 1
-            name = f"{base}_{number}"
-        self._taken.add(name)
-        return name
+        return fresh_name(base, self._taken)
 
     def declare(self, tensor: Tensor) -> str:
         self.tensors[tensor.name] = tensor
