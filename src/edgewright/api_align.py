@@ -241,17 +241,25 @@ def _learned(
 ) -> "tuple[str, ExecutionTimeModel]":
     """The device and what was learned of it; where none was profiled yet, the layers of this network are measured."""
     from edgewright.runtimes import of_model
+
+    form.read(path, shapes)
+    return learned_device(path, of_model(path), device, f", which does not execute {path}", shapes, on_progress)
+
+
+def learned_device(
+    path: Path, runtime: str, device: str | None, refusal: str, shapes: Shapes | None, on_progress: OnProgress
+) -> "tuple[str, ExecutionTimeModel]":
+    """The device that is meant and what was learned of it with a runtime; where nothing was yet, the layers of the
+    network in `path` are measured first. Raises StoreError, which ends in `refusal` for a device of another runtime."""
     from edgewright.store import open_store, usual_name
 
-    runtime = of_model(path)
     store, usual = open_store(), usual_name(runtime)
-    form.read(path, shapes)
     if device is None and not any(_speaks_of(store, name, runtime) for name in store.names()):
         profile([path], name=usual, budget_s=LEARNING_S, input_shapes=shapes, on_progress=on_progress)
     name = store.choose(device, usual)
     learned = store.model(name)
     if learned.runtime_version and learned.runtime != runtime:
-        raise StoreError(f"device {name!r} was learned with {learned.runtime}, which does not execute {path}")
+        raise StoreError(f"device {name!r} was learned with {learned.runtime}{refusal}")
     return name, learned
 
 

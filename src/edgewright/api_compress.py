@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgewright.api import File, OnProgress, profile
+from edgewright.api import File, OnProgress
+from edgewright.api_align import learned_device
 from edgewright.errors import BudgetError, DataError, EdgewrightError, MeasurementError, StoreError
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 STEPS, ROUNDS, BATCHES = 1000, 2, 50
 METHODS, STEERS = ("taylor", "deepiot"), ("time", "energy", "operations", "parameters")
-LEARNING_S = 45.0
 ONNX, WEIGHTS, REPORT, CHECKPOINT = "model.onnx", "model.pt", "report.json", "checkpoint.pt"
 _PROOF_S = 4.0
 
@@ -178,9 +178,10 @@ def _on_device(task: "Task", name: str | None, steer: str, on_progress: OnProgre
         first = Path(scratch) / "before.onnx"
         on_progress("exporting the network", 0.0)
         export_onnx(task.module, task.example, first)
-        chosen = _chosen_device(name, first, on_progress)
+        refusal = "; compress writes what onnxruntime runs"
+        chosen, learned = learned_device(first, "onnxruntime", name, refusal, None, on_progress)
         store = open_store()
-        learned, overhead_s = store.model(chosen), store.profile(chosen).run_overhead_s
+        overhead_s = store.profile(chosen).run_overhead_s
         energy = store.energy_model(chosen) if steer == "energy" else None
         here = _Here(Device(learned, block_channels(), overhead_s, energy), Path(scratch), learned.threads, False)
         if learned.runtime_version:
@@ -204,20 +205,6 @@ def _measuring(here: _Here, task: "Task") -> _Here:
         return here.layers(module, task.example)
 
     return replace(here, device=replace(here.device, measure=measure, layers=layers), runs=True)
-
-
-def _chosen_device(name: str | None, first: Path, on_progress: OnProgress) -> str:
-    """The device that is meant; where none was profiled yet, layers such as this network's are measured first."""
-    from edgewright.store import open_store, usual_name
-
-    store, usual = open_store(), usual_name("onnxruntime")
-    if name is None and not any(store.model_path(known).exists() for known in store.names()):
-        profile([first], name=usual, budget_s=LEARNING_S, on_progress=on_progress)
-    chosen = store.choose(name, usual)
-    learned = store.model(chosen)
-    if learned.runtime_version and learned.runtime != "onnxruntime":
-        raise StoreError(f"device {chosen!r} was learned with {learned.runtime}; compress writes what onnxruntime runs")
-    return chosen
 
 
 def _target(value: float | str | None, steer: str) -> tuple[float, bool]:
