@@ -31,27 +31,21 @@ def formula(leaf: Leaf, kind: str) -> str:
 
     What counts only beyond a number of items is told by what an item costs from there on, all in all.
     """
-    rates: dict[str, float] = {}
-    beyond: dict[str, dict[float, float]] = {}
+    rates: dict[str, dict[float, float]] = {}
     for name, rate_s in leaf.rates_s.items():
         base, _, start = name.partition(">")
-        words = phrase("output_items" if name == "macs" and is_plain(kind) else base)
-        if start:
-            beyond.setdefault(words, {})[float(start)] = rate_s
-        else:
-            rates[words] = rates.get(words, 0.0) + rate_s
-    terms = [_time(leaf.constant_s)] if leaf.constant_s > 0 or not leaf.rates_s else []
-    for words in dict.fromkeys([*rates, *beyond]):
-        first = [f"{_per_item(rates[words])} {words}"] if words in rates else []
-        starts = sorted(beyond.get(words, {}).items())
-        sums = accumulate((rate_s for _, rate_s in starts), initial=rates.get(words, 0.0))
-        steps = [
-            f"{_per_item(rate_s)} beyond {format_count(start)}"
-            for (start, _), rate_s in zip(starts, [*sums][1:], strict=True)
-        ]
-        if not first and steps:
-            steps[0] = steps[0].replace(" beyond", f" {words} beyond")
-        terms.append(", ".join([*first, *steps]))
+        its = rates.setdefault(phrase("output_items" if name == "macs" and is_plain(kind) else base), {})
+        its[float(start or 0)] = its.get(float(start or 0), 0.0) + rate_s
+    terms = [_time(leaf.constant_s)] if leaf.constant_s > 0 or not rates else []
+    for words, its in sorted(rates.items(), key=lambda item: 0 not in item[1]):
+        sums = accumulate(its[start] for start in sorted(its))
+        named = [f" {words}", *[""] * (len(its) - 1)]
+        terms.append(
+            ", ".join(
+                _per_item(rate_s) + name + (f" beyond {format_count(start)}" if start else "")
+                for start, rate_s, name in zip(sorted(its), sums, named, strict=True)
+            )
+        )
     return " + ".join(terms)
 
 
