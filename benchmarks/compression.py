@@ -7,10 +7,11 @@
     python -m benchmarks.compression --data DIR --results FILE --device NAME --targets 0.7,0.5,0.35 [--tasks NAMES]
     python -m benchmarks.compression --results FILE
 
-The first trains: each method narrows the same trained network to shares of a cost (predicted time, operations or
-parameters, whatever it is steered by), on a ladder that is walked by bisection, and the smallest network counts that is
-no more than --max-drop points (0.5) worse than the uncompressed one on the validation data. A row for each task, method
-and seed goes into the file, the networks into a folder beside; what is there is not run again. The second measures: for
+The first trains: each method narrows the same trained networks, one for each seed, to shares of a cost (predicted time,
+operations or parameters, whatever it is steered by), on a ladder that is walked by bisection. The smallest share counts
+at which the networks are no more than --max-drop points (0.5) worse than the uncompressed ones on the validation data,
+in the mean of the seeds. A row for each task, method and seed goes into the file, the networks into a folder beside;
+what is there is not run again. The second measures: for
 each task and seed all methods in one comparison, in turns, in fresh processes, one thread. The third asks `compress`
 for times, trains nothing, and tells what the ONNX files take. The last prints the tables.
 
@@ -31,7 +32,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 
 import torch
-from benchmarks.compression_ladder import BASELINE, LADDER, QUICK, Climb
+from benchmarks.compression_ladder import BASELINE, LADDER, QUICK, Climb, smallest
 from benchmarks.compression_methods import CONVOLUTIONAL, METHODS, Place
 from benchmarks.compression_tables import measured, tables, targets_of
 
@@ -76,14 +77,18 @@ def train(options: argparse.Namespace) -> None:
     """All rows that are not there yet."""
     names = options.methods.split(";") if options.methods else list(METHODS)
     names = [BASELINE, *(name for name in names if name != BASELINE)]
-    for seed in map(int, options.seeds.split(",")):
-        for task in options.tasks.split(","):
-            wanted = [name for name in names if task in ("vgg", "resnet") or name not in CONVOLUTIONAL]
-            missing = [name for name in wanted if (task, name, seed) not in rows(options.results)]
-            if missing:
-                for row in trained(task, seed, missing, options):
-                    with options.results.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
+    for task in options.tasks.split(","):
+        wanted = [name for name in names if task in ("vgg", "resnet") or name not in CONVOLUTIONAL]
+        missing = [name for name in wanted if any((task, name, seed) not in rows(options.results)
+                   for seed in seeds_of(options))]  # fmt: skip
+        if missing:
+            for row in trained(task, missing, options):
+                with options.results.open("a") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+def seeds_of(options: argparse.Namespace) -> list[int]:
+    return list(map(int, options.seeds.split(",")))
 
 
 def rows(path: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
@@ -92,8 +97,8 @@ def rows(path: Path) -> dict[tuple[str, str, int], dict[str, Any]]:
     return {(row["task"], row["method"], row["seed"]): row for row in map(json.loads, lines)}
 
 
-def trained(task: str, seed: int, methods: Sequence[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """A row for each method; its network is written beside as an ONNX file."""
+def trained(task: str, methods: Sequence[str], options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """A row for each method and seed; its network is written beside as an ONNX file."""
     import example_training
 
     recipe = recipes()[task]
@@ -102,26 +107,30 @@ def trained(task: str, seed: int, methods: Sequence[str], options: argparse.Name
     data = recipe.data()
     store = open_store()
     name = store.choose(options.device)
-    whole = example_training.task(recipe, data, seed)
     device = Device(store.model(name), block_channels(), store.profile(name).run_overhead_s)
-    place = Place(whole, device, options.steps or recipe.tuning, seed)
+    places = [
+        Place(example_training.task(recipe, data, seed), device, options.steps or recipe.tuning, seed)
+        for seed in seeds_of(options)
+    ]
     folder = options.results.with_suffix("")
     folder.mkdir(exist_ok=True)
-    first = Climb(place, task, BASELINE, folder)
-    least = 0.0 if options.quick else first.rung(1.0).valid - options.max_drop / 100
+    first = [Climb(place, task, BASELINE, folder) for place in places]
+    least = [0.0 if options.quick else climb.rung(1.0).valid - options.max_drop / 100 for climb in first]
     for method in methods:
-        climb = Climb(place, task, method, folder)
-        found = None if method == BASELINE else climb.smallest(least, QUICK if options.quick else LADDER)
-        kept, rung = (first, first.rung(1.0)) if found is None else (climb, found)
-        module = kept.module(rung.share)
-        path = folder / f"{climb.name}.onnx"
-        export_onnx(module, whole.example, path)
-        yield {
-            "task": task, "method": method, "seed": seed, "steps": place.steps, "file": path.name,
-            "share": rung.share, "valid": rung.valid, "test": example_training.accuracy(module, data.test),
-            "parameters": rung.parameters, "operations": place.operations(module), "predicted_s": rung.predicted_s,
-        }  # fmt: skip
-        print(f"{climb.name}: {rung.share} {rung.valid:.4f}", file=sys.stderr, flush=True)
+        climbs = [Climb(place, task, method, folder) for place in places]
+        share = None if method == BASELINE else smallest(climbs, least, QUICK if options.quick else LADDER)
+        for whole, climb in zip(first, climbs, strict=True):
+            kept, at = (whole, 1.0) if share is None else (climb, share)
+            rung, module = kept.rung(at), kept.module(at)
+            path = folder / f"{climb.name}.onnx"
+            export_onnx(module, climb.place.task.example, path)
+            yield {
+                "task": task, "method": method, "seed": climb.place.seed, "steps": climb.place.steps,
+                "file": path.name, "share": at, "valid": rung.valid,
+                "test": example_training.accuracy(module, data.test), "parameters": rung.parameters,
+                "operations": climb.place.operations(module), "predicted_s": rung.predicted_s,
+            }  # fmt: skip
+        print(f"{task} {method}: {share}", file=sys.stderr, flush=True)
 
 
 def ask_for_times(options: argparse.Namespace) -> None:

@@ -13,9 +13,9 @@ VGG = example_training.Recipe(
     "vgg",
     lambda: example_networks.Vgg(((32,), (64,), (64, 64)), 256),
     example_data.cifar10,
-    600,
+    2500,
     0.05,
-    400,
+    300,
     1.0,
     augment=example_training.mirrored,
 )
@@ -23,9 +23,9 @@ RESNET = example_training.Recipe(
     "resnet",
     lambda: example_networks.ResNet((32, 64, 128), 1),
     example_data.cifar10,
-    600,
+    2500,
     0.06,
-    400,
+    300,
     1.0,
     augment=example_training.mirrored,
 )

@@ -71,33 +71,51 @@ class ResNet(nn.Module):
 
 
 class DeepSense(nn.Module):
-    """Convolutions along time over all signals, then a recurrent network, as in DeepSense (Yao et al. 2016)."""
+    """DeepSense (Yao et al., WWW 2017): three convolutions along time for each sensor, three over all sensors, then
+    intervals of time, each laid flat, through two stacked GRUs, and their mean.
 
-    def __init__(self, signals: int, convolutions: tuple[int, ...], hidden: int, layers: int, classes: int) -> None:
+    A window holds so many signals of three axes for each sensor; the first convolution of a part has stride 2.
+    """
+
+    def __init__(self, sensors: int, width: int, hidden: int, intervals: int, classes: int, length: int = 128) -> None:
         super().__init__()
-        made: list[nn.Module] = []
-        seen = signals
-        for width in convolutions:
-            made += [nn.Conv1d(seen, width, 5, padding=2, bias=False), nn.BatchNorm1d(width), nn.ReLU()]
-            made.append(nn.MaxPool1d(2))
-            seen = width
-        self.convolutions = nn.Sequential(*made)
-        self.recurrent = nn.GRU(seen, hidden, layers, batch_first=True)
+        self.sensors = nn.ModuleList(_along_time(3, width, 5) for _ in range(sensors))
+        self.merged = _along_time(sensors * width, width, 3)
+        self.intervals, samples = intervals, length // 4 // intervals
+        self.recurrent = nn.GRU(samples * width, hidden, 2, batch_first=True)
         self.classifier = nn.Linear(hidden, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        steps, _ = self.recurrent(self.convolutions(x).permute(0, 2, 1))
+        parts = [sensor(signals) for sensor, signals in zip(self.sensors, x.split(3, dim=1), strict=True)]
+        merged = self.merged(torch.cat(parts, dim=1)).permute(0, 2, 1)
+        steps, _ = self.recurrent(merged.unflatten(1, (self.intervals, -1)).flatten(2))
         return self.classifier(steps.mean(dim=1))
 
 
 class Speech(nn.Module):
-    """A bidirectional LSTM over the bands of a spectrogram, the mean over time, and two linear layers."""
+    """Deep Speech 2 (Amodei et al. 2015), smaller: two convolutions over the spectrogram, a bidirectional LSTM over
+    time, its mean, and two linear layers."""
 
-    def __init__(self, bands: int, hidden: int, layers: int, dense: int, classes: int) -> None:
+    def __init__(self, bands: int, width: int, hidden: int, dense: int, classes: int) -> None:
         super().__init__()
-        self.recurrent = nn.LSTM(bands, hidden, layers, batch_first=True, bidirectional=True)
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(1, width, (11, 7), (2, 2), padding=(5, 3), bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, (5, 7), (2, 1), padding=(2, 3), bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+        )  # fmt: skip
+        self.recurrent = nn.LSTM(width * bands // 4, hidden, batch_first=True, bidirectional=True)
         self.classifier = nn.Sequential(nn.Linear(2 * hidden, dense), nn.ReLU(), nn.Linear(dense, classes))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        steps, _ = self.recurrent(x)
+        heard = self.convolutions(x.transpose(1, 2).unsqueeze(1))
+        steps, _ = self.recurrent(heard.permute(0, 3, 1, 2).flatten(2))
         return self.classifier(steps.mean(dim=1))
+
+
+def _along_time(seen: int, width: int, kernel: int) -> nn.Sequential:
+    """Three convolutions along time, the first of stride 2."""
+    layers: list[nn.Module] = []
+    for stride in (2, 1, 1):
+        layers += [nn.Conv1d(seen, width, kernel, stride, padding=kernel // 2, bias=False), nn.BatchNorm1d(width)]
+        layers.append(nn.ReLU())
+        seen, kernel = width, 3
+    return nn.Sequential(*layers)

@@ -10,7 +10,7 @@ import example_training
 from edgewright.compression.task import Task
 
 HAR = example_training.Recipe(
-    "har", lambda: example_networks.DeepSense(9, (48, 64), 64, 2, 6), example_data.har, 400, 0.003, adam=True
+    "har", lambda: example_networks.DeepSense(3, 64, 120, 8, 6), example_data.har, 1000, 0.003, adam=True
 )
 
 
