@@ -1,13 +1,13 @@
 """Alignment: how much faster networks with odd widths become, against rounding all widths up to a constant.
 
     python -m benchmarks.alignment --results FILE [--networks NAMES] [--models FOLDER] [--runtime onnxruntime]
-                                   [--device NAME] [--budget SECONDS] [--quick]
+                                   [--device NAME] [--budget SECONDS] [--quick] [--small]
 
 Every network is aligned, and then runs beside itself as it was and as it is with all widths up to multiples of 4, 8 and
 16 (as often as all of it takes, in turns, in fresh processes). Results are added to the file, a line each, and the
 tables of all that is in it are printed; with `--networks=` nothing is run, and what is in it already is not run again.
 With `--runtime litert` the networks are TFLite files. With --models the files of that folder that the runtime executes
-are networks too.
+are networks too. --small takes networks as small as boards and microcontrollers run them.
 """
 
 import argparse
@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--device")
     parser.add_argument("--budget", type=float, default=60.0)
     parser.add_argument("--quick", action="store_true", help="fewer processes side by side, and fewer single changes")
+    parser.add_argument("--small", action="store_true", help="small networks instead")
     options = parser.parse_args()
     done = {found["network"] for found in results(options.results)}
     with tempfile.TemporaryDirectory() as folder:
@@ -74,7 +75,7 @@ def chosen(options: argparse.Namespace, folder: Path, done: Set[str]) -> Iterato
     """Networks by name, their kind and their file."""
     wanted = None if options.networks is None else options.networks.split(",")
     suffix = ".tflite" if options.runtime == "litert" else ".onnx"
-    makers = tflite_networks() if options.runtime == "litert" else networks()
+    makers = tflite_networks(options.small) if options.runtime == "litert" else networks(options.small)
     for name, make in makers.items():
         if name not in done and (wanted is None or name in wanted):
             path, model = folder / f"{name}{suffix}", make()

@@ -1,6 +1,7 @@
 """Networks with the widths that a pruner leaves: each width of an ordinary network times a random ratio.
 
-Layers whose outputs are added share their width, as channels that are coupled are pruned together. Batch normalization
+Four kinds as servers and phones run them, and the same four as small as boards and microcontrollers do. Layers whose
+outputs are added share their width, as channels that are coupled are pruned together. Batch normalization
 is folded, weights are random.
 """
 
@@ -32,16 +33,20 @@ class _Pruned(Network):
         return self.model(self.dense(self.op("Flatten", [x], self.channels[x]), classes), [1, classes])
 
 
-def pruned_vgg(seed: int, size: int = 96) -> onnx.ModelProto:
-    """VGG-like (Simonyan and Zisserman, arXiv 1409.1556): chains of 3x3 convolutions, half as wide as the original."""
+VGG_STAGES = ((32, 2), (64, 2), (128, 3), (256, 3))
+"""Widths and numbers of convolutions between two pools: half as wide as the original."""
+
+
+def pruned_vgg(seed: int, size: int = 96, stages: tuple[tuple[int, int], ...] = VGG_STAGES) -> onnx.ModelProto:
+    """VGG-like (Simonyan and Zisserman, arXiv 1409.1556): chains of 3x3 convolutions."""
     net = _Pruned(f"vgg_{seed}", size, seed)
     x = "input"
-    for width, convolutions in ((32, 2), (64, 2), (128, 3), (256, 3)):
+    for width, convolutions in stages:
         for _ in range(convolutions):
             x = net.conv(x, net.kept(width))
         x = net.pool(x)
-    x = net.op("Flatten", [x], net.channels[x] * (size // 16) ** 2)
-    x = net.dense(x, net.kept(256))
+    x = net.op("Flatten", [x], net.channels[x] * (size >> len(stages)) ** 2)
+    x = net.dense(x, net.kept(stages[-1][0]))
     return net.model(net.dense(net.op("Relu", [x], net.channels[x]), 100), [1, 100])
 
 
@@ -52,18 +57,33 @@ def pruned_resnet(seed: int, size: int = 112) -> onnx.ModelProto:
     x = net.pool(net.conv("input", widths[0], 7, 2), 3, 2, 1)
     for stage, width in enumerate(widths):
         for block in range(2):
-            stride = 2 if stage and not block else 1
-            y = net.conv(net.conv(x, net.kept(64 << stage), 3, stride), width, act="")
-            skip = net.conv(x, width, 1, stride, act="") if stride > 1 else x
-            x = net.op("Relu", [net.op("Add", [y, skip], width)], width)
+            x = _residual(net, x, net.kept(64 << stage), width, 2 if stage and not block else 1)
     return net.classifier(x, 100)
 
 
-def pruned_mobilenet_v2(seed: int, size: int = 128) -> onnx.ModelProto:
-    """MobileNetV2 (Sandler et al., arXiv 1801.04381)."""
+def pruned_resnet_20(seed: int, size: int = 32) -> onnx.ModelProto:
+    """ResNet-20 for CIFAR-10 (He et al., arXiv 1512.03385, section 4.2), skips with 1x1 convolutions."""
+    net = _Pruned(f"resnet_20_{seed}", size, seed)
+    widths = [net.kept(width) for width in (16, 32, 64)]
+    x = net.conv("input", widths[0])
+    for stage, width in enumerate(widths):
+        for block in range(3):
+            x = _residual(net, x, net.kept(16 << stage), width, 2 if stage and not block else 1)
+    return net.classifier(x, 10)
+
+
+def _residual(net: _Pruned, x: str, inner: int, width: int, stride: int) -> str:
+    """A block of two 3x3 convolutions, `inner` channels between them, and its skip."""
+    y = net.conv(net.conv(x, inner, 3, stride), width, act="")
+    skip = net.conv(x, width, 1, stride, act="") if stride > 1 else x
+    return net.op("Relu", [net.op("Add", [y, skip], width)], width)
+
+
+def pruned_mobilenet_v2(seed: int, size: int = 128, narrower: int = 1) -> onnx.ModelProto:
+    """MobileNetV2 (Sandler et al., arXiv 1801.04381), its widths divided by `narrower`."""
     net = _Pruned(f"mobilenet_v2_{seed}", size, seed)
-    x = net.conv("input", net.kept(32), 3, 2, act="Relu6")
-    base = 32
+    base = 32 // narrower
+    x = net.conv("input", net.kept(base), 3, 2, act="Relu6")
     settings = (
         (1, 16, 1, 1),
         (6, 24, 2, 2),
@@ -74,19 +94,20 @@ def pruned_mobilenet_v2(seed: int, size: int = 128) -> onnx.ModelProto:
         (6, 320, 1, 1),
     )
     for expansion, full_width, blocks, first in settings:
-        width = net.kept(full_width)
+        ordinary = full_width // narrower
+        width = net.kept(ordinary)
         for block in range(blocks):
             stride = first if block == 0 else 1
             y = net.conv(x, net.kept(expansion * base), 1, act="Relu6") if expansion > 1 else x
             y = net.conv(y, net.channels[y], 3, stride, groups=net.channels[y], act="Relu6")
             y = net.conv(y, width, 1, act="")
             x = net.op("Add", [x, y], width) if block else y
-            base = full_width
-    return net.classifier(net.conv(x, net.kept(1280), 1, act="Relu6"), 100)
+            base = ordinary
+    return net.classifier(net.conv(x, net.kept(1280 // narrower), 1, act="Relu6"), 100)
 
 
 def pruned_unet(seed: int, size: int = 96, width: int = 16) -> onnx.ModelProto:
-    """U-Net (Ronneberger et al., arXiv 1505.04597) with padded convolutions and a quarter of its width."""
+    """U-Net (Ronneberger et al., arXiv 1505.04597) with padded convolutions, a quarter as wide by default."""
     net = _Pruned(f"unet_{seed}", size, seed)
     x, skips = "input", []
     for level in range(4):
@@ -111,19 +132,28 @@ FAMILIES: dict[str, Callable[[int], onnx.ModelProto]] = {
     "unet": pruned_unet,
 }
 """The four kinds of networks, made from a seed."""
+SMALL_FAMILIES: dict[str, Callable[[int], onnx.ModelProto]] = {
+    "small_vgg": partial(pruned_vgg, size=64, stages=((16, 2), (32, 2), (64, 3))),
+    "small_resnet": pruned_resnet_20,
+    "small_mobilenet_v2": partial(pruned_mobilenet_v2, size=96, narrower=2),
+    "small_unet": partial(pruned_unet, width=8),
+}
+"""The same kinds, as small as they are made for small devices."""
 
 
-def networks() -> dict[str, Callable[[], onnx.ModelProto]]:
-    """The twelve networks of the benchmarks by name: each kind with three seeds."""
-    return {f"{name}_{seed}": partial(make, seed) for name, make in FAMILIES.items() for seed in SEEDS}
+def networks(small: bool = False) -> dict[str, Callable[[], onnx.ModelProto]]:
+    """Twelve networks of the benchmarks by name: each kind with three seeds."""
+    families = SMALL_FAMILIES if small else FAMILIES
+    return {f"{name}_{seed}": partial(make, seed) for name, make in families.items() for seed in SEEDS}
 
 
-def tflite_networks() -> dict[str, Callable[[], bytes]]:
+def tflite_networks(small: bool = False) -> dict[str, Callable[[], bytes]]:
     """The same networks as TFLite models, and the first of each kind in int8 besides."""
     from benchmarks.tflite_networks import converted, quantized
 
-    found = {name: partial(_written, make, converted) for name, make in networks().items()}
-    first = {f"{name}_int8_{SEEDS[0]}": partial(make, SEEDS[0]) for name, make in FAMILIES.items()}
+    found = {name: partial(_written, make, converted) for name, make in networks(small).items()}
+    families = SMALL_FAMILIES if small else FAMILIES
+    first = {f"{name}_int8_{SEEDS[0]}": partial(make, SEEDS[0]) for name, make in families.items()}
     return found | {name: partial(_written, make, quantized) for name, make in first.items()}
 
 
