@@ -31,7 +31,7 @@ class Recipe:
     data: Callable[[], Data]
     steps: int
     rate: float
-    tuning: int = 200
+    tuning: int = 150
     again: float = 0.4
     augment: Callable[[torch.Tensor], torch.Tensor] | None = None
     adam: bool = False
