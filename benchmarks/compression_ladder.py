@@ -14,7 +14,7 @@ from torch import nn
 
 from edgewright.errors import BudgetError
 
-LADDER = (0.92, 0.85, 0.77, 0.70, 0.60, 0.50, 0.42, 0.35, 0.30, 0.25, 0.21, 0.18, 0.145, 0.12, 0.10)
+LADDER = (0.85, 0.72, 0.60, 0.50, 0.42, 0.35, 0.29, 0.24, 0.20, 0.16, 0.12)
 QUICK = (0.50,)
 BASELINE = "uncompressed"
 _HOPELESS = 0.015
