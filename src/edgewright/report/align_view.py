@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from edgewright.report.side_by_side import SideBySide
+
 
 @dataclass(frozen=True)
 class RivalView:
@@ -45,20 +47,11 @@ class TrialView:
 
 
 @dataclass(frozen=True)
-class AlignProofView:
-    """Both files side by side, by `bench`: `ratio` is the new time over the old one, with its confidence interval."""
+class AlignProofView(SideBySide):
+    """Both files side by side, and how far outputs differ; `max_relative` is to an output's largest value."""
 
-    before_s: float
-    after_s: float
-    ratio: float
-    low: float
-    high: float
-    peak_before_bytes: int | None
-    peak_after_bytes: int | None
     outputs_equal: bool
     max_relative: float
-    runtime_version: str
-    processor: str
 
     @property
     def is_faster(self) -> bool:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from edgewright.graph.types import ITEM_BITS
 from edgewright.report.align_view import AlignProofView, AlignView, ChangeView, RivalView, TrialView
+from edgewright.report.side_by_side import side_by_side
 from edgewright.widths.places import Widths
 from edgewright.widths.prove import Proven, Trial
 from edgewright.widths.task import Task
@@ -95,10 +96,8 @@ def _weights_bytes(task: Task, widths: Widths) -> int:
 
 
 def _proof(report: "BenchReport") -> AlignProofView:
-    first, second = report.results
-    ratio, difference = second.ratio, second.difference
-    assert ratio is not None and difference is not None
+    difference = report.results[1].difference
+    assert difference is not None
     return AlignProofView(
-        first.median_s, second.median_s, ratio.value, ratio.low, ratio.high, first.peak_bytes, second.peak_bytes,
-        difference.same, difference.max_relative, report.runtime_version, report.processor,
-    )  # fmt: skip
+        **vars(side_by_side(report)), outputs_equal=difference.same, max_relative=difference.max_relative
+    )

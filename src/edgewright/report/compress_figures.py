@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 from edgewright.graph.cost import layer_cost
 from edgewright.graph.layers import layers_of
 from edgewright.graph.types import Graph
-from edgewright.report.compress_view import CompressProofView, CompressView, CutView, RoundView
+from edgewright.report.compress_view import CompressView, CutView, RoundView
+from edgewright.report.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from edgewright.compression.aim import Aim
@@ -40,7 +41,7 @@ def compress_view(done: "Compressed", proof: "BenchReport | None", asked: Asked)
         (done.accuracy - accuracy) / done.point, _parameters(before.module), _parameters(after.module),
         _macs(before.reading.graph), _macs(after.reading.graph), done.peaks_bytes[0], done.peaks_bytes[1],
         done.predicted_before_s, predicted_s, done.is_stopped, _cuts(done), tuple(map(_round, done.rounds)),
-        None if proof is None else _proof(proof), asked.seed,
+        None if proof is None else side_by_side(proof), asked.seed,
     )  # fmt: skip
     return _with_notes(view, done)
 
@@ -96,13 +97,3 @@ def _ops(graph: Graph, tensors: set[str]) -> tuple[str, ...]:
     """The ops whose weights hold channels of a group."""
     constants = {name for name in tensors if graph.tensors[name].is_constant}
     return tuple(op.name for op in graph.ops if constants & set(op.inputs))
-
-
-def _proof(report: "BenchReport") -> CompressProofView:
-    first, second = report.results
-    ratio = second.ratio
-    assert ratio is not None
-    return CompressProofView(
-        first.median_s, second.median_s, ratio.value, ratio.low, ratio.high, first.peak_bytes, second.peak_bytes,
-        report.runtime_version, report.processor,
-    )  # fmt: skip

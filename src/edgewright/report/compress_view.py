@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from edgewright.report.side_by_side import SideBySide
+
 
 @dataclass(frozen=True)
 class CutView:
@@ -37,21 +39,6 @@ class RoundView:
 
 
 @dataclass(frozen=True)
-class CompressProofView:
-    """The ONNX files of both networks side by side, by `bench`: `ratio` with its confidence interval."""
-
-    before_s: float
-    after_s: float
-    ratio: float
-    low: float
-    high: float
-    peak_before_bytes: int | None
-    peak_after_bytes: int | None
-    runtime_version: str
-    processor: str
-
-
-@dataclass(frozen=True)
 class CompressView:
     """What came out. Accuracies are what the task's `evaluate` gives, `drop_points` in its points.
 
@@ -80,7 +67,7 @@ class CompressView:
     is_stopped: bool
     cuts: tuple[CutView, ...]
     rounds: tuple[RoundView, ...]
-    proof: CompressProofView | None
+    proof: SideBySide | None
     seed: int
     notes: tuple[str, ...] = ()
 
