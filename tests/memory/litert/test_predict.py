@@ -104,3 +104,20 @@ def test_the_arena_is_as_large_as_the_runtimes(style: str, data: st.DataObject) 
     graph = read(model)
     peak = predict_peak(graph, delegates_of(interpreter))
     assert span_of(interpreter, set(peak.arena.offsets_bytes)) == peak.arena.peak_bytes
+
+
+@pytest.mark.parametrize(
+    ("first", "rows"), [("fully_connected", 2), ("transpose", 1)], ids=["an input is copied", "its own tensor is not"]
+)
+def test_a_fully_connected_operator_reads_rows(first: str, rows: int) -> None:
+    shapes = {name: Tensor(name, (1, 32), "float32") for name in "xay"}
+    weights = {name: Tensor(name, (32, 32), "float32", is_constant=True) for name in "vw"}
+    ops = (Op("a", first, ("x", "v"), ("a",)), Op("y", "fully_connected", ("a", "w"), ("y",)))
+    graph = Graph(ops, shapes | weights, ("x",), ("y",))
+    assert predict_peak(graph, [WHOLE]).workspace.peak_bytes == rows * 128
+
+
+def test_tensors_of_the_workspace_lie_at_multiples_of_64_bytes() -> None:
+    shapes = {name: Tensor(name, (1, 17), "float32") for name in "xaby"}
+    ops = tuple(op("transpose", given, made) for given, made in ("xa", "ab", "by"))
+    assert predict_peak(Graph(ops, shapes, ("x",), ("y",)), [WHOLE]).workspace.peak_bytes == 2 * 128

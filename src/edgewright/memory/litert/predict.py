@@ -123,19 +123,28 @@ def _outside(graph: Graph, runs: Sequence[Sequence[Op]], delegates: Sequence[Del
 
 
 def _workspace(graph: Graph, run: Sequence[Op], delegate: Delegate) -> Workspace:
-    """What XNNPACK takes for a delegate; the tensors that LiteRT holds count nothing."""
+    """What XNNPACK takes for a delegate; the tensors that LiteRT holds count nothing.
+
+    A fully connected operator reads its input as rows, by a reshape, which copies a tensor that LiteRT holds.
+    """
     held = {*delegate.inputs, *delegate.outputs}
     part = Graph(tuple(run), graph.tensors, _activations(graph, delegate.inputs), delegate.outputs)
     found = {one.op.name: one for one in parts_of(part)}
+    tensors = dict(graph.tensors)
     ops: list[Op] = []
     for op in run:
         one = found.get(op.name)
-        if one is not None:
+        if one is not None and op.kind == "fully_connected":
+            flat = f"{one.source} as rows of {op.name}"
+            tensors[flat] = replace(tensors[one.source], name=flat)
+            ops.append(Op(flat, "reshape", (one.source,), (flat,)))
+            ops.append(replace(op, inputs=(flat, *op.inputs[1:]), outputs=(one.output, *op.outputs[1:])))
+        elif one is not None:
             ops.append(replace(op, inputs=(one.source, *op.inputs[1:]), outputs=(one.output, *op.outputs[1:])))
         elif op.kind in ("reshape", "copy"):
             ops.append(op)
     used = {name for op in ops for name in (*op.inputs, *op.outputs)} - held
-    inner = {name: one for name, one in graph.tensors.items() if name in used and not one.is_constant}
+    inner = {name: one for name, one in tensors.items() if name in used and not one.is_constant}
     return plan_workspace(ops, inner)
 
 

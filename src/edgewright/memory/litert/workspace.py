@@ -14,7 +14,7 @@ from itertools import accumulate
 from edgewright.graph.types import Op, Tensor
 from edgewright.memory.liveness import Arena, best_gap
 
-ALIGNMENT_BYTES = 16
+ALIGNMENT_BYTES = 64
 _IN_PLACE = frozenset({"unary", "binary", "softmax", "reshape", "copy"})
 
 
