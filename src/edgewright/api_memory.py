@@ -1,5 +1,7 @@
 """What edgewright does about memory, as functions; like `api`, of which this is the second half."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,14 +9,18 @@ from edgewright.api import File, OnProgress, Shapes, drawn
 from edgewright.errors import EdgewrightError, MeasurementError, ModelError, StoreError, UnsupportedModelError
 
 if TYPE_CHECKING:
+    from edgewright.formats.base import Format
     from edgewright.graph.types import Graph
     from edgewright.memory.onnxruntime import Settings
+    from edgewright.profiling.stats import Ratio
     from edgewright.report.memory_view import MemoryView
-    from edgewright.report.tiling_view import FrontierView, ProofView, TilingView
+    from edgewright.report.tiling_view import FrontierView, ProofView, RacedView, TilingView
     from edgewright.tiling.fit_to_litert import LitertTarget
-    from edgewright.tiling.fit_to_memory import Fitted, Target
+    from edgewright.tiling.fit_to_memory import Fitted, Fitting, Place, Target
 
 PROOF_BUDGET_S = 2.0
+_SLOW_S = 0.1
+"""A network that takes longer is measured in fewer processes and rounds: there is less chance in each run."""
 
 
 def memory(
@@ -70,13 +76,15 @@ def tile(
     the file for `lean_session`; None takes `arena`, which cost no time, and `lean` where only they meet the budget. A
     TFLite file is tiled for LiteRT, which has no settings: its arena and XNNPACK's workspace stay inside the budget.
     `runtime` says which of both is meant, and is refused where it does not execute the file.
-    `check` runs it beside the original before anything is written. Raises BudgetError where the budget is no size or
-    can't be met, ModelError, MeasurementError, StoreError; then nothing is written.
+    `check` runs it beside the original before anything is written, and a `slowdown` is measured then: the result has
+    the least memory of the plans that prove to be fast enough here. Else nothing is run, and predicted times decide.
+    Raises BudgetError where the budget is no size or can't be met, ModelError, MeasurementError, StoreError; then
+    nothing is written.
     """
     from edgewright.files import scratch_folder
     from edgewright.formats import open as open_format
     from edgewright.report.tiling_view import Request, tiling_view
-    from edgewright.tiling.fit_to_memory import asked_for, fit, fit_anyhow
+    from edgewright.tiling.fit_to_memory import Fitting, Target, asked_for, fit, fit_anyhow
 
     asked = asked_for(memory, slowdown)
     path, target_path = Path(model), Path(out)
@@ -85,24 +93,26 @@ def tile(
     check_output(path, target_path)
     graph = _countable(form.read(path, input_shapes), path)
     on_progress("searching", 0.1)
+    place: Place
     if runs_on == "litert":
         name, place = _litert_target(path, graph, settings, device)
-        found = fit(graph, asked, place, str(path))
     else:
-        name, target = _target(settings or "arena", device, input_shapes)
-        fitting = fit_anyhow if settings is None else fit
-        found = fitting(graph, asked, target, str(path))
-    proof = None
-    if found.edits and check:
-        with scratch_folder(target_path.parent) as folder:
-            tiled = folder / target_path.name
-            form.apply(path, found.edits, tiled, input_shapes)
-            proof = _proof(path, tiled, runs_on, found, input_shapes or {}, asked.bytes, on_progress)
+        name, place = _target(settings or "arena", device, input_shapes)
+    trials = _Trials(path, form, runs_on, input_shapes or {}, on_progress)
+    measured = None
+    with scratch_folder(target_path.parent) as folder:
+        if asked.slowdown is not None and check:
+            found, measured = trials.fast_enough(Fitting(graph, place), asked.slowdown, folder)
+        elif isinstance(place, Target) and settings is None:
+            found = fit_anyhow(graph, asked, place, str(path))
+        else:
+            found = fit(graph, asked, place, str(path))
+        proof = trials.proof(found, asked.bytes, folder / target_path.name) if found.edits and check else None
     form.apply(path, found.edits, target_path, input_shapes)
     if found.edits:
         _note(target_path, found)
     request = Request(str(path), str(target_path), found.after.settings, name, asked.bytes, asked.slowdown)
-    return tiling_view(request, graph, found, proof)
+    return tiling_view(request, graph, found, proof, measured)
 
 
 def frontier(
@@ -210,32 +220,69 @@ def _note(path: Path, found: "Fitted") -> None:
         raise StoreError(f"{path}: {error.strerror}") from error
 
 
-def _proof(
-    path: Path,
-    tiled: Path,
-    runtime: str,
-    found: "Fitted",
-    shapes: Shapes,
-    budget_bytes: int | None,
-    on_progress: OnProgress,
-) -> "ProofView":
-    """The tiled file beside the original, by `bench`. Raises EdgewrightError where outputs differ."""
-    from edgewright.profiling.bench import BenchSetup
-    from edgewright.profiling.bench import bench as compare_models
-    from edgewright.profiling.local import core, start
-    from edgewright.report.tiling_view import proof_view
+@dataclass
+class _Trials:
+    """Plans as files, run here."""
 
-    settings = found.after.settings
-    regions = (found.before.arena_bytes, found.after.arena_bytes)
-    each = [(("default", 0), (settings, region)) if settings != "default" else (("default", 0),) for region in regions]
-    setup = BenchSetup(runtime=runtime, cpu=core(1), shapes=shapes, budget_s=PROOF_BUDGET_S, settings=each[0] + each[1])
-    models = [path] * len(each[0]) + [tiled] * len(each[1])
-    report = compare_models(
-        lambda: start(runtime), models, setup, True, lambda done, steps: on_progress("proving", done / steps)
-    )
-    if report.failures:
-        raise EdgewrightError(f"{path}: nothing was written, as the proof failed: {report.failures[0]}")
-    return proof_view(report, budget_bytes)
+    path: Path
+    form: "Format"
+    runtime: str
+    shapes: Shapes
+    on_progress: OnProgress
+    measured: int = 0
+
+    def fast_enough(self, fitting: "Fitting", slowdown: float, folder: Path) -> "tuple[Fitted, RacedView | None]":
+        """The smallest plan that proves to take at most `slowdown` times as long as the untiled network; that one
+        itself where no plan does."""
+        from edgewright.report.tiling_view import raced_view
+        from edgewright.tiling.prove import prove
+
+        proven = prove(
+            fitting.hopeful(slowdown), slowdown, lambda plans, careful: self.race(fitting, plans, careful, folder)
+        )
+        return proven.plan or fitting.of(fitting.plans.untiled), raced_view(proven)
+
+    def race(self, fitting: "Fitting", plans: "Sequence[Fitted]", careful: bool, folder: Path) -> "Sequence[Ratio]":
+        """The times of plans in relation to the untiled network, all under the settings of the plans."""
+        from edgewright.profiling.local import core, start
+        from edgewright.profiling.race import RaceSetup, race
+
+        self.on_progress(f"measuring, {self.measured} plans so far", 0.5)
+        self.measured += len(plans)
+        files = [folder / f"{number}{self.path.suffix}" for number in range(len(plans))]
+        for plan, file in zip(plans, files, strict=True):
+            self.form.apply(self.path, plan.edits, file, self.shapes)
+        peaks = [fitting.before, *(plan.after for plan in plans)]
+        is_slow = fitting.plans.pricing.times is not None and fitting.before_s > _SLOW_S
+        processes, rounds = {(0, 0): (2, 8), (0, 1): (5, 16), (1, 0): (1, 3), (1, 1): (3, 3)}[is_slow, careful]
+        settings = tuple((peak.settings, peak.arena_bytes) for peak in peaks)
+        setup = RaceSetup(cpu=core(1), shapes=self.shapes, processes=processes, rounds=rounds, settings=settings)
+        return race(lambda: start(self.runtime), [self.path, *files], setup).ratios
+
+    def proof(self, found: "Fitted", budget_bytes: int | None, tiled: Path) -> "ProofView":
+        """The tiled file, written to `tiled`, beside the original, by `bench`. Raises EdgewrightError where outputs
+        differ."""
+        from edgewright.profiling.bench import BenchSetup, bench
+        from edgewright.profiling.local import core, start
+        from edgewright.report.tiling_view import proof_view
+
+        self.form.apply(self.path, found.edits, tiled, self.shapes)
+        settings = found.after.settings
+        regions = (found.before.arena_bytes, found.after.arena_bytes)
+        each = [
+            (("default", 0), (settings, region)) if settings != "default" else (("default", 0),) for region in regions
+        ]
+        setup = BenchSetup(
+            runtime=self.runtime, cpu=core(1), shapes=self.shapes, budget_s=PROOF_BUDGET_S, settings=each[0] + each[1]
+        )
+        models = [self.path] * len(each[0]) + [tiled] * len(each[1])
+        report = bench(
+            lambda: start(self.runtime), models, setup, True,
+            lambda done, steps: self.on_progress("proving", done / steps),
+        )  # fmt: skip
+        if report.failures:
+            raise EdgewrightError(f"{self.path}: nothing was written, as the proof failed: {report.failures[0]}")
+        return proof_view(report, budget_bytes)
 
 
 def check_output(path: Path, out: Path) -> None:

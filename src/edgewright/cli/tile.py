@@ -25,12 +25,15 @@ def add(commands: Commands) -> None:
         "--memory", metavar="SIZE", help="the fastest plan predicted to stay inside, such as 16MB; weights apart"
     )
     wanted.add_argument(
-        "--slowdown", type=float, metavar="RATIO", help="the least memory at so many times the time, such as 1.1"
+        "--slowdown",
+        type=float,
+        metavar="RATIO",
+        help="the least memory at so many times the time, such as 1.1, as measured here",
     )
     wanted.add_argument("--frontier", action="store_true", help="print all plans that none beats in memory and time")
     command.add_argument("--plot", type=Path, metavar="FILE", help="draw the frontier to a .png, .svg or .pdf file")
     command.add_argument("--device", metavar="NAME", help="whose execution-time model tells the times (as in explain)")
-    command.add_argument("--no-check", action="store_true", help="do not run the result beside the original")
+    command.add_argument("--no-check", action="store_true", help="run nothing: predicted times decide")
     add_settings(command, "arena, else lean")
     add_inputs(command)
     command.add_argument(

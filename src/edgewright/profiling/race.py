@@ -24,7 +24,11 @@ _WARM_UP_S = 0.03
 
 @dataclass(frozen=True)
 class RaceSetup:
-    """How models are run: threads, core (None: any), shapes of dynamic inputs, and in how many processes."""
+    """How models are run: threads, core (None: any), shapes of dynamic inputs, in how many processes and rounds.
+
+    `settings` are the runtime's memory settings for each model in turn, with the first region of the arena of each;
+    none: its own.
+    """
 
     threads: int = 1
     level: str = "all"
@@ -32,11 +36,16 @@ class RaceSetup:
     shapes: Mapping[str, Shape] = field(default_factory=dict)
     seed: int = 0
     processes: int = 3
+    rounds: int = _ROUNDS
+    settings: tuple[tuple[str, int], ...] = ()
 
-    def arguments(self) -> dict[str, Any]:
+    def of(self, index: int) -> dict[str, Any]:
+        """How one of the models is loaded."""
+        name, region_bytes = self.settings[index] if self.settings else ("default", 0)
+        memory = {"settings": name, "arena_bytes": region_bytes} if self.settings else {}
         return {
             "threads": self.threads, "level": self.level, "cpu": self.cpu, "shapes": dict(self.shapes),
-            "seed": self.seed, "warmup_s": _WARM_UP_S,
+            "seed": self.seed, "warmup_s": _WARM_UP_S, **memory,
         }  # fmt: skip
 
 
@@ -60,11 +69,13 @@ def _process(start: Callable[[], HarnessClient], models: Sequence[Path], setup: 
     """The medians of each model's rounds, in one process."""
     with start() as client:
         runs_s = [
-            client.ask("load", _TIMEOUT_S, model=client.put(model), slot=str(index), **setup.arguments())["run_s"]
+            client.ask("load", _TIMEOUT_S, model=client.put(model), slot=str(index), **setup.of(index))["run_s"]
             for index, model in enumerate(models)
         ]
         round_s = float(np.clip(2 * max(runs_s), _SHORTEST_ROUND_S, _LONGEST_ROUND_S))
-        rounds = [[np.median(_round(client, index, round_s)) for index in range(len(models))] for _ in range(_ROUNDS)]
+        rounds = [
+            [np.median(_round(client, index, round_s)) for index in range(len(models))] for _ in range(setup.rounds)
+        ]
     return list(np.array(rounds).T)
 
 

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from edgewright.report.tables import table
-from edgewright.report.tiling_view import FrontierView, GroupView, MeasuredView, ProofView, TilingView
+from edgewright.report.tiling_view import FrontierView, GroupView, MeasuredView, ProofView, RacedView, TilingView
 from edgewright.units import format_bytes, format_seconds
 
 _COLUMNS, _ROWS = 64, 14
@@ -82,8 +82,14 @@ def _predicted(view: TilingView) -> Table:
     made.add_row(f"peak memory, {view.settings} settings", before, Text(after, style="bold"), f"{ratio:.3f}")
     times = (format_seconds(view.time_before_s), format_seconds(view.time_after_s)) if view.device else ("", "")
     made.add_row(f"time, {_times_from(view.device)}", *times, f"{view.time_ratio:.3f}")
+    if view.raced is not None and view.raced.ratio is not None:
+        made.add_row(_raced(view.raced), "", "", f"{view.raced.ratio:.3f}")
     made.add_row("extra operations", "", "", f"{view.extra_percent:+.2f} %")
     return made
+
+
+def _raced(raced: RacedView) -> str:
+    return f"time, measured ({raced.ratio_low:.3f} to {raced.ratio_high:.3f}; {raced.plans} plans raced)"
 
 
 def _proof(proof: ProofView) -> list[RenderableType]:

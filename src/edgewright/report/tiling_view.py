@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from edgewright.graph.types import Graph
 from edgewright.tiling.fit_to_memory import Fitted
 from edgewright.tiling.plan import FusedGroup, TilingPlan
+from edgewright.tiling.prove import Proven
 
 if TYPE_CHECKING:
     from edgewright.profiling.bench import BenchReport, BenchResult
@@ -51,6 +52,19 @@ class ProofView:
 
 
 @dataclass(frozen=True)
+class RacedView:
+    """How a slowdown was measured: so many plans raced the untiled network, both under the settings of the result.
+
+    `ratio` is the time of the one that was taken, with its interval; None where none was fast enough.
+    """
+
+    plans: int
+    ratio: float | None
+    ratio_low: float | None
+    ratio_high: float | None
+
+
+@dataclass(frozen=True)
 class TilingView:
     """What `tile` found. `device` names the one whose execution-time model told the times; without it they come from
     operations and bytes moved, and only the ratio means anything. `session` is how to get the settings in Python.
@@ -78,6 +92,7 @@ class TilingView:
     session: str
     arena_bytes: int
     proof: ProofView | None = None
+    raced: RacedView | None = None
 
 
 @dataclass(frozen=True)
@@ -114,7 +129,9 @@ class Request:
     slowdown: float | None = None
 
 
-def tiling_view(asked: Request, graph: Graph, found: Fitted, proof: ProofView | None) -> TilingView:
+def tiling_view(
+    asked: Request, graph: Graph, found: Fitted, proof: ProofView | None, raced: RacedView | None = None
+) -> TilingView:
     """The view of a fitted network."""
     inside = asked.budget_bytes is not None and found.before.peak_bytes <= asked.budget_bytes
     return TilingView(
@@ -123,7 +140,7 @@ def tiling_view(asked: Request, graph: Graph, found: Fitted, proof: ProofView | 
         found.before.inputs_bytes, found.before.weights_bytes, found.after.peak_op,
         found.before_s, found.after_s, found.after_s / found.before_s if found.before_s else 1.0,
         found.macs, found.plan.extra_macs, _percent(found.plan.extra_macs, found.macs),
-        _session(asked, found), found.after.arena_bytes, proof,
+        _session(asked, found), found.after.arena_bytes, proof, raced,
     )  # fmt: skip
 
 
@@ -170,6 +187,13 @@ def proof_view(report: "BenchReport", budget_bytes: int | None) -> ProofView:
         None if budget_bytes is None or peak is None else peak <= budget_bytes,
         report.runtime_version, report.processor,
     )  # fmt: skip
+
+
+def raced_view(proven: Proven[Fitted]) -> RacedView:
+    """The view of a race of plans."""
+    ratio = proven.ratio
+    figures = (ratio.value, ratio.low, ratio.high) if ratio else (None, None, None)
+    return RacedView(proven.measured, *figures)
 
 
 def _measured(which: str, result: "BenchResult") -> MeasuredView:

@@ -19,6 +19,12 @@ from edgewright.units import parse_bytes
 
 _NEXT_SHARE = 0.99
 """Where a plan turns out to need more than was asked for, less is asked for by so much at the least."""
+_TRIED = 32
+"""Plans of the frontier that are looked at closely where times are to be measured."""
+_SLOWER = 1.25
+"""Plans that are predicted to be slower than what was asked for by no more may still turn out to be fast enough."""
+_GAIN = 0.99
+"""A larger plan is worth measuring where it is predicted to take at most this share of the time of a smaller one."""
 _COPIES = 2.0
 """What is cut out of blocks of channels leaves them before and enters them behind, each at half the price of a copy."""
 
@@ -217,9 +223,27 @@ class Fitting:
             return smallest
         raise self.plans.unmet(budget_bytes, smallest.after.peak_bytes)
 
-    def of(self, plan: TilingPlan) -> Fitted:
-        """What is predicted of a plan."""
-        edits = self.plans.pricing.lowered(self.graph, plan)
+    def hopeful(self, slowdown: float) -> list[Fitted]:
+        """Plans that may prove to need at most `slowdown` times the time, the smallest first; each with its tiles in a
+        fixed order, and in any order, which saves the ops that wait for a tile, where that is predicted to be faster.
+        """
+        limit_s = slowdown * _SLOWER * self.before_s
+        plans = [self.plans.plan(index) for index in self.plans.spread(_TRIED)]
+        found = [self.of(plan) for plan in plans if plan.groups and plan.predicted_s <= limit_s]
+        if self.plans.pricing.ordered:
+            tiles = [one.plan for one in found if all(group.halo == "recompute" for group in one.plan.groups)]
+            found += [self.of(plan, ordered=False) for plan in tiles]
+        kept: list[Fitted] = []
+        for one in sorted(found, key=lambda one: (one.after.peak_bytes, one.after_s)):
+            quicker = not kept or one.after_s < _GAIN * kept[-1].after_s
+            if quicker and one.after.peak_bytes < self.before.peak_bytes:
+                kept.append(one)
+        return kept
+
+    def of(self, plan: TilingPlan, ordered: bool = True) -> Fitted:
+        """What is predicted of a plan; where tiles need not be `ordered`, the runtime chooses which one comes first."""
+        pricing = self.plans.pricing
+        edits = replace(pricing, ordered=pricing.ordered and ordered).lowered(self.graph, plan)
         after = self.target.peak(changed := apply(self.graph, edits)) if edits else self.before
         after_s = self.target.seconds(changed, after) if edits else self.before_s
         return Fitted(plan, edits, self.before, after, self.before_s, after_s, network_macs(self.graph))
