@@ -6,7 +6,7 @@ comes out of these steps; uncompressed networks are trained for as many more.
 
 import copy
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -21,7 +21,9 @@ from edgewright.graph.layers import layers_of
 
 _SCORED = 8
 """Batches in a round that importance is taken from; each counts as a step."""
-_ROUNDS = 2
+_ROUNDS = 1
+_DISTILLED = 0.5
+"""Share of the loss of edgewright's training that is to give what the uncompressed network gives."""
 _BISECTIONS = 10
 
 
@@ -60,14 +62,16 @@ def uncompressed(place: Place, _: float) -> nn.Module:
 
 
 def ours(place: Place, share: float) -> nn.Module:
-    """Taylor scores, and the widths that keep the most of them within a predicted time."""
+    """Taylor scores, the widths that keep the most of them within a predicted time, and distillation."""
     aim = Aim(share, steps=max(place.steps - _ROUNDS * _SCORED, 0), rounds=_ROUNDS, batches=_SCORED)
-    return _compressed(place, aim)
+    return _compressed(place, aim, replace(place.settings(), distill=_DISTILLED))
 
 
 def by_deepiot(steer: str) -> Method:
     """DeepIoT, steered by a cost; by time widths are moved to local minima of it besides, as in FastDeepIoT."""
-    return lambda place, share: _compressed(place, Aim(share, steer=steer, method="deepiot", steps=place.steps))
+    return lambda place, share: _compressed(
+        place, Aim(share, steer=steer, method="deepiot", steps=place.steps), place.settings()
+    )
 
 
 def by_pruner(round_to: int) -> Method:
@@ -83,8 +87,8 @@ def by_pruner(round_to: int) -> Method:
     return method
 
 
-def _compressed(place: Place, aim: Aim) -> nn.Module:
-    return Compression(place.task, aim, place.device, place.settings()).run().network.module.eval()
+def _compressed(place: Place, aim: Aim, settings: Settings) -> nn.Module:
+    return Compression(place.task, aim, place.device, settings).run().network.module.eval()
 
 
 def _pruned(place: Place, ratio: float, round_to: int) -> tuple[nn.Module, float]:

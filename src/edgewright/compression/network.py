@@ -1,13 +1,13 @@
 """A module that is being narrowed: its Graph and groups now, and which of its first channels are left."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import nn
 
 from edgewright.errors import ModelError, UnsupportedModelError
-from edgewright.formats.torch import Reading, apply_widths, understand
+from edgewright.formats.torch import Reading, apply_widths, changeable_groups, understand
 from edgewright.formats.torch.storage import Storage, pieces_of
 from edgewright.graph.channel_groups import find_groups
 from edgewright.graph.channels import ChannelGroup
@@ -24,7 +24,8 @@ class Network:
     """A module, an example of what it reads, what it was read as, and its groups.
 
     `stored` are the same groups with their members in the module's own parameters and buffers, `first` the groups of
-    the network as it was given, and `channels` what is left of these.
+    the network as it was given, and `channels` what is left of these. `refused` tells of the groups that keep their
+    width why the module's code does not let them change.
     """
 
     module: nn.Module
@@ -34,17 +35,20 @@ class Network:
     stored: tuple[ChannelGroup, ...]
     first: tuple[ChannelGroup, ...]
     channels: Channels
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: nn.Module, example: tuple[Any, ...]) -> "Network":
         """A network as it is given. Raises ModelError where it can't be read, UnsupportedModelError where it has no
         channels that could go."""
         reading = understand(module, example)
-        groups = _cuttable(reading)
+        usable, refused = changeable_groups(module, example, reading)
+        groups = _lying_in_parameters(usable, reading.storage)
         if not groups:
-            raise UnsupportedModelError(f"{type(module).__name__}: no layer of it has a width that can change")
+            why = f": {next(iter(refused.values()))}" if refused else ""
+            raise UnsupportedModelError(f"{type(module).__name__}: no layer of it has a width that can change{why}")
         channels = tuple(tuple(range(group.width)) for group in groups)
-        return cls(module, example, reading, groups, _stored(groups, reading.storage), groups, channels)
+        return cls(module, example, reading, groups, _stored(groups, reading.storage), groups, channels, refused)
 
     def cut(self, plan: WidthPlan) -> "Network":
         """A copy that is as narrow as a plan says; this one stays as it is. Raises ModelError."""
@@ -63,7 +67,9 @@ class Network:
 
     def _with(self, module: nn.Module, channels: Channels) -> "Network":
         reading = understand(module, self.example)
-        groups = _cuttable(reading)
+        names = {group.name for group in self.first}
+        found = tuple(group for group in find_groups(reading.graph) if group.name in names)
+        groups = _lying_in_parameters(found, reading.storage)
         if [group.width for group in groups] != [len(left) for left in channels]:
             raise ModelError(
                 f"{type(module).__name__}: at other widths its layers go together otherwise: please report"
@@ -98,6 +104,5 @@ def _stored(groups: Sequence[ChannelGroup], storage: Storage) -> tuple[ChannelGr
     return tuple(in_module(group, storage) for group in groups)
 
 
-def _cuttable(reading: Reading) -> tuple[ChannelGroup, ...]:
-    """The groups that lie in parameters."""
-    return tuple(group for group in find_groups(reading.graph) if in_module(group, reading.storage).members)
+def _lying_in_parameters(groups: Sequence[ChannelGroup], storage: Storage) -> tuple[ChannelGroup, ...]:
+    return tuple(group for group in groups if in_module(group, storage).members)

@@ -30,6 +30,8 @@ _COARSE = 8
 """About so many widths of each group, evenly apart, are tried at first."""
 _FEW = (1, 4, 8, 16)
 _COLDER = 0.05
+_MOST_FRONTIERS = 500
+"""More are kept of no op: branches that meet would have a product of their widths, and moves come afterwards."""
 _BIG = 8
 """A width is rounded to the largest block that is no more than this share of it."""
 
@@ -130,7 +132,7 @@ class Objective:
 
     def cheapest(self, options: Options, favours: WidthPrices = ()) -> tuple[Widths, bool]:
         """The widths of least cost, each charged what `favours` says, and whether no option is cheaper."""
-        found = self.frontiers.best(options, self.item_price, self.frontiers.most, favours)
+        found = self.frontiers.best(options, self.item_price, min(self.frontiers.most, _MOST_FRONTIERS), favours)
         return found.widths, found.is_exact
 
     def options(self, least: Widths) -> Options:

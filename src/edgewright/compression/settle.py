@@ -17,10 +17,34 @@ from edgewright.graph.types import LayerSpec
 from edgewright.widths.places import Widths
 from edgewright.widths.plan import WidthPlan
 
-_TRIES = 6
-_NEAREST, _FURTHEST = 0.96, 1.02
+_TRIES, _LEARNING = 10, 3
+"""So many networks are measured at most; the layers of so many of them correct the prices."""
+_NEAREST, _FURTHEST = 0.96, 1.0
 """A network whose measured time is within these shares of the target is near enough."""
-_AIM = 0.99
+_AIM = 0.985
+_FINEST = 0.003
+
+
+@dataclass
+class Bracket:
+    """The predicted time to ask for so that the measured one meets a target: `low` was measured too fast, `high` too
+    slow."""
+
+    limit: float
+    low: float | None = None
+    high: float | None = None
+
+    def narrow(self, share: float) -> bool:
+        """Takes in a network that was measured to take this share of its target; False where nothing lies between."""
+        if share < _NEAREST:
+            self.low = self.limit
+        else:
+            self.high = self.limit
+        if self.low is None or self.high is None:
+            self.limit *= _AIM / share
+        else:
+            self.limit = (self.low + self.high) / 2
+        return self.low is None or self.high is None or self.high - self.low > _FINEST * self.limit
 
 
 @dataclass
@@ -46,28 +70,33 @@ class Settlement:
         are chosen again until the measured time meets the target. Raises BudgetError where nothing does.
         """
         is_timed = self.aim.steer == "time" and self.device.measure is not None
-        correction = correction if is_timed else 1.0
+        if not is_timed:
+            return self._cut(self._choose(target, target, 1.0), target)
         found: dict[Widths, tuple[Network, Round]] = {}
-        for _ in range(_TRIES if is_timed and is_last else 1):
-            chosen = self._choose(target, (_AIM if is_timed else 1.0) * target / correction, correction)
+        bracket = Bracket(_AIM * target / correction)
+        for _ in range(_TRIES if is_last else 1):
+            chosen = self._choose(target, bracket.limit, correction)
             is_new = chosen.widths not in found
-            made = self._cut(chosen, target) if is_new else found[chosen.widths]
-            found[chosen.widths] = made
-            measured_s = made[1].measured_s
-            if measured_s is None or _NEAREST <= measured_s / target <= _FURTHEST:
+            cut, made = self._cut(chosen, target) if is_new else found[chosen.widths]
+            found[chosen.widths] = cut, made
+            assert made.measured_s is not None
+            share = made.measured_s / target
+            if _NEAREST <= share <= _FURTHEST:
                 break
-            if is_new:
-                self._learn(made[0])
-                correction = measured_s / self.objective.cost(chosen.widths)
-            else:  # the next ones are predicted to be further off than they may be
-                correction *= measured_s / target
+            if is_new and len(found) <= _LEARNING and self._learn(cut):
+                correction = made.measured_s / self.objective.cost(chosen.widths)
+                bracket = Bracket(_AIM * target / correction)
+            elif not bracket.narrow(share):
+                break
         return min(found.values(), key=lambda one: _off(one[1], target))
 
-    def _learn(self, cut: Network) -> None:
-        """Takes in what the layers of a cut network take."""
-        if self.device.layers is not None:
-            self.known.update(self.device.layers(cut.module))
-            self.objective, self.times = (one.measured(dict(self.known)) for one in (self.objective, self.times))
+    def _learn(self, cut: Network) -> bool:
+        """Takes in what the layers of a cut network take; False where they can't be measured."""
+        if self.device.layers is None:
+            return False
+        self.known.update(self.device.layers(cut.module))
+        self.objective, self.times = (one.measured(dict(self.known)) for one in (self.objective, self.times))
+        return True
 
     def _choose(self, target: float, limit: float, correction: float) -> Chosen:
         objective = self.objective

@@ -63,6 +63,7 @@ def _with_notes(view: CompressView, done: "Compressed") -> CompressView:
             f"outputs right after the cut were {done.best.difference:.0e} off those of the masked network: something "
             "of it, a mean or a normalization over channels, depends on their number"
         )
+    notes += [f"{name} keeps its width: {why}" for name, why in done.before.refused.items()]
     return replace(view, notes=tuple(notes))
 
 
