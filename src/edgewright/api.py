@@ -85,7 +85,7 @@ def profile(
     `hwmon`, `nvml`, or `any`), the energy of layers is measured and learned too, for as long again. Raises ModelError,
     MeasurementError, StoreError.
     """
-    from edgewright.profiling.local import plan_for, workplace
+    from edgewright.profiling.local import plan_for, workplaces
     from edgewright.profiling.session import Progress, campaign
     from edgewright.store import open_store, usual_name
     from edgewright.timing import fit as learn
@@ -102,13 +102,14 @@ def profile(
 
     on_progress("starting", 0.0)
     meter = _meter(energy)
-    with workplace(runtime, threads, level) as here:
+    with workplaces(runtime, threads, level) as places:
+        here = places[0]
         plan = plan_for(here, [Path(model) for model in models], shapes)
         about = here.client.ask("about")
         header = Profile(about["processor"], runtime, about["runtime_version"], threads, settings=here.how.level)
         if fresh:
             store.forget(name)
-        measured = campaign(here, path, header, plan, budget_s, report)
+        measured = campaign(places, path, header, plan, budget_s, report)
         if meter is not None:
             from edgewright.profiling.energy import measure_energy
 

@@ -162,7 +162,7 @@ class _Trials:
                 if self.spent_share() > _LAYERS_SHARE:
                     return task
                 self.on_progress("measuring layers", self.spent_share())
-                alone = [one.time_s for one in measure(here, [layer], "align")]
+                alone = [one.time_s for one in measure([here], [layer], "align")]
                 known[layer] = (alone[0] + task.in_network([layer])[0]) if alone else task.frontiers.prices.of([layer])
             if not new:
                 return task

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import sleep
 
 import pytest
 from tests.fakes import FakeClient, FakeRuntime, fake_seconds
 
-from edgewright.errors import RuntimeRefusedError, StoreError
+from edgewright.errors import DeviceError, RuntimeRefusedError, StoreError
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement, Profile
 from edgewright.profiling.batch import (
@@ -15,7 +16,6 @@ from edgewright.profiling.batch import (
     Overheads,
     Workplace,
     measure,
-    measure_together,
 )
 from edgewright.profiling.plan import GeneralPlan, NetworkPlan, Plan, anchors, batch_number, plan_of
 from edgewright.profiling.session import campaign, load, spent_s
@@ -45,12 +45,28 @@ class UpTo:
         return self.plan.together(number)
 
 
+class Busy(FakeClient):
+    """Takes its time, and notes whether it was asked while it was at work."""
+
+    def __init__(self, pause_s: float = 0.002) -> None:
+        super().__init__()
+        self.pause_s, self.working, self.overlapped = pause_s, False, False
+
+    def ask(self, job: str, timeout_s: float = 120.0, **arguments: object) -> dict[str, object]:
+        self.overlapped = self.overlapped or self.working
+        self.working = True
+        sleep(self.pause_s)
+        answer = super().ask(job, timeout_s, **arguments)
+        self.working = False
+        return answer
+
+
 class Killed(BaseException):
     """What ends a campaign from outside."""
 
 
 def run(path: Path, end: int, client: FakeClient | None = None) -> Profile:
-    return campaign(place(client), path, HEADER, UpTo(GeneralPlan(adapt_every=20), end), 1e6)
+    return campaign([place(client)], path, HEADER, UpTo(GeneralPlan(adapt_every=20), end), 1e6)
 
 
 def timeless(profile: Profile) -> Profile:
@@ -114,7 +130,7 @@ def test_a_networks_own_layers_all_come_and_the_others_lie_beside_them(tmp_path:
 def test_a_refused_and_a_crashing_layer_cost_only_themselves() -> None:
     layers = GeneralPlan().batch(1, [])
     client = FakeClient(refuses=lambda layer: layer == layers[3], crashes=lambda layer: layer == layers[7])
-    made = measure(place(client), layers, "test/0")
+    made = measure([place(client)], layers, "test/0")
     assert {m.layer for m in made} == set(layers) - {layers[3], layers[7]}
 
 
@@ -127,22 +143,52 @@ def test_a_layer_that_no_model_can_be_built_for_costs_only_itself() -> None:
 
     layers = GeneralPlan().batch(1, [])
     refused = layers[2:4]
-    made = measure(Workplace(FakeClient(), Unable(), Circumstances()), layers, "test/0")
+    made = measure([Workplace(FakeClient(), Unable(), Circumstances())], layers, "test/0")
     assert {m.layer for m in made} == set(layers) - set(refused)
-    together = measure_together(Workplace(FakeClient(), Unable(), Circumstances()), layers, "test/0")
-    assert {m.layer for m in together} == set(layers) - set(refused)
-    assert measure_together(Workplace(FakeClient(), Unable(), Circumstances()), refused, "test/0") == []
+    both = measure([Workplace(FakeClient(), Unable(), Circumstances())], layers, "test/0", together=True)
+    assert {m.layer for m in both if not m.alone} == set(layers) - set(refused)
+    assert measure([Workplace(FakeClient(), Unable(), Circumstances())], refused, "test/0", together=True) == []
 
 
 def test_layers_are_measured_alone_or_together_and_say_so() -> None:
     layers = GeneralPlan().batch(1, [])
     client = FakeClient()
-    alone = measure(place(client), layers, "t/0")
-    assert all(len(batch) == 1 for batch in client.batches) and all(m.alone for m in alone)
-    together = measure_together(place(client), layers, "t/0")
-    assert client.batches[-1] == layers and not any(m.alone for m in together)
+    assert all(m.alone for m in measure([place(client)], layers, "t/0"))
+    assert all(len(batch) == 1 for batch in client.batches)
+    both = measure([place(client)], layers, "t/0", together=True)
+    assert [m.alone for m in both] == [True] * len(layers) + [False] * len(layers)
+    assert layers in client.batches
     refusing = FakeClient(refuses=lambda layer: layer == layers[3])
-    assert measure_together(place(refusing), layers, "t/0") == []
+    assert all(m.alone for m in measure([place(refusing)], layers, "t/0", together=True))
+
+
+def test_several_places_share_a_batch_and_tell_of_it_in_order() -> None:
+    layers = GeneralPlan().batch(1, [])
+    clients = [Busy(), Busy()]
+    made = measure([place(client) for client in clients], layers, "t/0")
+    assert [m.layer for m in made] == list(dict.fromkeys(layers))
+    first, second = (len(client.batches) for client in clients)
+    assert min(first, second) > 0 and first + second == len(made)
+    assert not any(client.overlapped for client in clients)
+
+
+def test_how_many_places_there_are_does_not_change_a_campaign(tmp_path: Path) -> None:
+    alone = run(tmp_path / "alone.jsonl", 23)
+    plan = UpTo(GeneralPlan(adapt_every=20), 12)
+    several = [place(Busy(0.0)) for _ in range(3)]
+    campaign(several, tmp_path / "several.jsonl", HEADER, plan, 1e6)
+    assert timeless(campaign([place()], tmp_path / "several.jsonl", HEADER, replace(plan, end=23), 1e6)) == timeless(
+        alone
+    )
+
+
+def test_a_harness_that_does_not_start_again_ends_the_campaign() -> None:
+    class Gone(FakeClient):
+        def ask(self, job: str, timeout_s: float = 120.0, **arguments: object) -> dict[str, object]:
+            raise DeviceError("gone")
+
+    with pytest.raises(DeviceError, match="gone"):
+        measure([place(Gone()), place()], GeneralPlan().batch(1, []), "t/0")
 
 
 def test_some_batches_are_measured_together_in_both_ways(tmp_path: Path) -> None:
@@ -156,7 +202,7 @@ def test_some_batches_are_measured_together_in_both_ways(tmp_path: Path) -> None
 
 def test_overheads_of_the_profiler_are_taken_off() -> None:
     layers = GeneralPlan().batch(1, [])
-    made = measure(place(FakeClient(lambda _: 2e-5), 5e-6), layers, "test/0")
+    made = measure([place(FakeClient(lambda _: 2e-5), 5e-6)], layers, "test/0")
     assert all(abs(m.median_s - 1.5e-5) < 3e-7 for m in made)
 
 
@@ -166,8 +212,8 @@ def test_a_widely_spread_measurement_is_marked() -> None:
             return [fake_seconds(layer) * factor for factor in (1, 1.5, 2, 2.5, 3)]
 
     layers = GeneralPlan().batch(1, [])
-    assert not any(m.stable for m in measure(place(Shaky()), layers, "t/0"))
-    assert all(m.stable for m in measure(place(), layers, "t/0"))
+    assert not any(m.stable for m in measure([place(Shaky())], layers, "t/0"))
+    assert all(m.stable for m in measure([place()], layers, "t/0"))
 
 
 def test_a_profile_of_other_circumstances_is_refused(tmp_path: Path) -> None:
@@ -175,7 +221,7 @@ def test_a_profile_of_other_circumstances_is_refused(tmp_path: Path) -> None:
     run(path, 2)
     other = replace(HEADER, threads=4)
     with pytest.raises(StoreError, match="4 threads"):
-        campaign(place(), path, other, UpTo(GeneralPlan(), 3), 1e6)
+        campaign([place()], path, other, UpTo(GeneralPlan(), 3), 1e6)
 
 
 def test_pauses_do_not_count_as_time_spent() -> None:

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from queue import SimpleQueue
 from statistics import median
-from threading import Lock
 from typing import Any
 
 from edgewright.errors import DeviceError, RuntimeRefusedError
@@ -20,7 +20,7 @@ from edgewright.runtimes.client import HarnessClient
 STABLE_SPREAD = 0.1
 _LEAST_S, _CLOCK_S = 1e-7, 5e-7
 _PREPARED = 2
-"""Models on their way: one that runs, and one that is built or read meanwhile."""
+"""Models on their way to each place: one that runs, and one that is built or read meanwhile."""
 _TINY = LayerSpec("unary", ((1, 64),), ((1, 64),), variant="abs")
 
 
@@ -85,27 +85,36 @@ def calibrated(place: Workplace) -> Workplace:
     return replace(place, overheads=Overheads(run_s, max((profiled_s - (all_s - run_s)) / many, 0.0)))
 
 
-def measure(place: Workplace, layers: Sequence[LayerSpec], name: str) -> list[Measurement]:
+def measure(
+    places: Sequence[Workplace], layers: Sequence[LayerSpec], name: str, together: bool = False
+) -> list[Measurement]:
     """Measurements of the layers, each in a model of its own, with the reorders and the like that came with it.
 
-    While one runs, the next one is prepared. A layer that the runtime refuses or crashes on is left out. Raises
-    DeviceError where not even starting the harness works.
+    Each runs on the next place that is free; meanwhile others are prepared. A layer that the runtime refuses or crashes
+    on is left out. Then, if wanted, those of the layers `together` in one model, between two runs of each of which all
+    the others run, as in a network: one measurement, of all of them, where the runtime does not tell them apart; none
+    where it refuses the model. Raises DeviceError where not even starting a harness works.
     """
-    one_at_a_time = Lock()
-    with ThreadPoolExecutor(_PREPARED) as workers:
-        found = workers.map(
-            lambda layer: _measure_if_it_runs(place, [layer], name, one_at_a_time), dict.fromkeys(layers)
-        )
-        return [measurement for made in found for measurement in made]
+    free: SimpleQueue[Workplace] = SimpleQueue()
+    for place in places:
+        free.put(place)
+    runtime, asked = places[0].runtime, list(dict.fromkeys(layers))
+    with ThreadPoolExecutor(_PREPARED * len(places)) as workers:
+        try:
+            whole = workers.submit(lambda: _measure_together(free, runtime, asked, name)) if together else None
+            found = workers.map(lambda layer: _measure_if_it_runs(free, runtime, [layer], name), asked)
+            alone = [measurement for made in found for measurement in made]
+            return alone + whole.result() if whole else alone
+        except BaseException:
+            workers.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
-def measure_together(place: Workplace, layers: Sequence[LayerSpec], name: str) -> list[Measurement]:
-    """Measurements of the layers in one model, between two runs of each of which all the others run, as in a network.
-
-    One measurement, of all of them, where the runtime does not tell them apart; none where it refuses the model.
-    """
-    built = [layer for layer in dict.fromkeys(layers) if _can_be_built(place.runtime, layer)]
-    return _measure_if_it_runs(place, built, name, Lock()) if built else []
+def _measure_together(
+    free: SimpleQueue[Workplace], runtime: Runtime, layers: Sequence[LayerSpec], name: str
+) -> list[Measurement]:
+    built = [layer for layer in layers if _can_be_built(runtime, layer)]
+    return _measure_if_it_runs(free, runtime, built, name, alone=False) if built else []
 
 
 def _can_be_built(runtime: Runtime, layer: LayerSpec) -> bool:
@@ -116,27 +125,49 @@ def _can_be_built(runtime: Runtime, layer: LayerSpec) -> bool:
     return True
 
 
-def _measure_if_it_runs(place: Workplace, layers: Sequence[LayerSpec], name: str, turn: Lock) -> list[Measurement]:
+def _measure_if_it_runs(
+    free: SimpleQueue[Workplace], runtime: Runtime, layers: Sequence[LayerSpec], name: str, alone: bool = True
+) -> list[Measurement]:
     """Measurements of the layers of one model; none where it can't be built, or the runtime refuses it or crashes."""
     try:
-        return _measure_model(place, layers, name, turn)
-    except (RuntimeRefusedError, DeviceError):
-        with turn:
-            place.client.ask("about")
+        with _model_file(runtime, layers) as model:
+            place = free.get()
+            try:
+                ran = _ran(place, model)
+            finally:
+                free.put(place)
+            return [] if ran is None else _read(place, model, *ran, layers, name, alone)
+    except RuntimeRefusedError:
         return []
 
 
-def _measure_model(place: Workplace, layers: Sequence[LayerSpec], name: str, turn: Lock) -> list[Measurement]:
-    """Measurements of the layers of one model, once it is its `turn` to run."""
-    with _model_file(place.runtime, layers) as model:
-        optimized = model.with_name("optimized.onnx")
-        with turn:
-            started_s = round(time.time(), 3)
-            answer = _run_layers(place, model, optimized, {}, end_to_end=False)
-        executed = _executed(place, model, optimized, answer, {})
+def _ran(place: Workplace, model: Path) -> tuple[float, dict[str, Any]] | None:
+    """When a model was run, and the harness's answer; None where the runtime refuses it or crashes.
+
+    Raises DeviceError where the harness does not start again.
+    """
+    started_s = round(time.time(), 3)
+    try:
+        return started_s, _run_layers(place, model, model.with_name("optimized.onnx"), {}, end_to_end=False)
+    except (RuntimeRefusedError, DeviceError):
+        place.client.ask("about")
+        return None
+
+
+def _read(
+    place: Workplace,
+    model: Path,
+    started_s: float,
+    answer: Mapping[str, Any],
+    layers: Sequence[LayerSpec],
+    name: str,
+    alone: bool,
+) -> list[Measurement]:
+    """Measurements of the layers of one model that was run."""
+    executed = _executed(place, model, model.with_name("optimized.onnx"), answer, {})
     found = []
     if not all(layer.samples_s for layer in executed):
-        if len(layers) == 1:  # one layer that the runtime runs as several
+        if alone:  # one layer that the runtime runs as several
             return []
         executed = (ExecutedLayer("", "", WHOLE, tuple(answer["nodes"][0]["samples_s"])),)
     for layer in executed:
@@ -144,7 +175,7 @@ def _measure_model(place: Workplace, layers: Sequence[LayerSpec], name: str, tur
             continue
         samples = tuple(round(max(s - place.overheads.node_s, _LEAST_S), 9) for s in layer.samples_s)
         made = Measurement(
-            layer.layer, samples, answer["warmup_runs"], alone=len(layers) == 1, batch=name, started_s=started_s
+            layer.layer, samples, answer["warmup_runs"], alone=alone, batch=name, started_s=started_s
         )  # fmt: skip
         half_width_s = made.spread * made.median_s
         found.append(replace(made, stable=half_width_s < STABLE_SPREAD * made.median_s + _CLOCK_S))

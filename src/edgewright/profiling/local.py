@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -14,12 +14,15 @@ from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Shape
 from edgewright.profile import layer_to_dict
 from edgewright.profiling.batch import Circumstances, Workplace, executed_layers
+from edgewright.profiling.cores import undisturbed
 from edgewright.profiling.draws import Repertoire
 from edgewright.profiling.plan import CHANNELS_FIRST, GeneralPlan, NetworkPlan, Plan
 from edgewright.runtimes.base import ExecutedLayer
 from edgewright.runtimes.client import HarnessClient
 
 _NETWORK_LIMIT_S = 1.5
+_MOST_CORES = 4
+"""More than that can't be kept busy: models are built, and answers read, in one process."""
 
 
 @contextmanager
@@ -29,6 +32,18 @@ def workplace(runtime: str, threads: int, level: str = "all") -> Iterator[Workpl
         yield Workplace(client, runtimes.open(runtime), Circumstances(threads, level, core(threads)))
 
 
+@contextmanager
+def workplaces(runtime: str, threads: int, level: str = "all") -> Iterator[list[Workplace]]:
+    """This machine with a harness on each core that can be measured on at the same time. Raises MeasurementError."""
+    how = Circumstances(threads, level)
+    with ExitStack() as open_until:
+        places = [
+            Workplace(open_until.enter_context(start(runtime)), runtimes.open(runtime), replace(how, cpu=cpu))
+            for cpu in cores(threads)
+        ]
+        yield undisturbed(places)
+
+
 def start(runtime: str) -> HarnessClient:
     """A client whose harness runs in a process of its own."""
     return HarnessClient(transports.open("local"), runtimes.open(runtime).harness, sys.executable)
@@ -36,9 +51,15 @@ def start(runtime: str) -> HarnessClient:
 
 def core(threads: int) -> int | None:
     """The core to measure a single thread on: the last that this process may use; None where that can't be chosen."""
+    return cores(threads)[0]
+
+
+def cores(threads: int) -> list[int | None]:
+    """The cores to measure single threads on, the last first; one is left for others where there are more than two."""
     if threads != 1 or not hasattr(os, "sched_getaffinity"):
-        return None
-    return max(os.sched_getaffinity(0))
+        return [None]
+    mine = sorted(os.sched_getaffinity(0), reverse=True)
+    return [*mine[: min(max(len(mine) - 1, 2), _MOST_CORES)]]
 
 
 def block_channels(runtime: str = "onnxruntime") -> int:

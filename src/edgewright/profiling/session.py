@@ -12,7 +12,7 @@ from time import monotonic
 
 from edgewright.errors import StoreError
 from edgewright.profile import Measurement, Profile, dump_header, dump_measurement, load_profile
-from edgewright.profiling.batch import Workplace, calibrated, measure, measure_together
+from edgewright.profiling.batch import Workplace, calibrated, measure
 from edgewright.profiling.plan import Plan, batch_number, plan_of
 
 _LONGEST_BATCH_S = 30.0
@@ -28,7 +28,7 @@ class Progress:
 
 
 def campaign(
-    place: Workplace,
+    places: Sequence[Workplace],
     path: Path,
     header: Profile,
     plan: Plan,
@@ -37,12 +37,15 @@ def campaign(
 ) -> Profile:
     """Measures until the plan has had `budget_s` in all, earlier sessions included; returns the profile at `path`.
 
+    All `places` measure layers of the same batch at the same time, so that what the next one holds does not depend on
+    how many they are.
+
     Raises StoreError where the file belongs to another device, runtime or setting or can't be written, DeviceError
     where the harness can't be started.
     """
     started = monotonic()
-    place = calibrated(place)
-    profile = _opened(path, replace(header, measurements=(), run_overhead_s=place.overheads.run_s))
+    places = list(map(calibrated, places))
+    profile = _opened(path, replace(header, measurements=(), run_overhead_s=places[0].overheads.run_s))
     measured = list(profile.measurements)
     own = [m for m in measured if plan_of(m) == plan.name]
     number = 1 + max(map(batch_number, own), default=-1)
@@ -53,9 +56,7 @@ def campaign(
         if not layers:
             break
         name = f"{plan.name}/{number}"
-        made = measure(place, layers, name)
-        if plan.together(number):
-            made += measure_together(place, layers, name)
+        made = measure(places, layers, name, plan.together(number))
         _append(path, "".join(f"{dump_measurement(m)}\n" for m in made))
         measured += made
         number += 1

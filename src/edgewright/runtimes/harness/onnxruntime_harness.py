@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -107,17 +108,23 @@ def layers(
         samples: list[list[float]] = []
         calm: list[bool] = []
         while not enough(calm, rounds):
-            PROBE.wait()
+            if not calm or not calm[-1]:
+                PROBE.wait()
             samples.append(sample(run, **share) if run else [])
-            runs.append(len(sample(run_profiled, **share)))
+            profiled_s = sample(run_profiled, **share)
+            runs.append(len(profiled_s))
+            if min(profiled_s) > rounds * share["limit_s"]:
+                rounds = min(rounds, FEWEST_ROUNDS)
             calm.append(PROBE.is_calm())
         kept = calm if sum(calm) >= min(rounds, FEWEST_CALM) else [True] * len(calm)
-        nodes = node_samples(json.loads(Path(profiled.end_profiling()).read_text()), runs, kept)
+        nodes = node_samples(kernel_events(Path(profiled.end_profiling()).read_text()), runs, kept)
     end_to_end_s = [time_s for found, keep in zip(samples, kept, strict=True) if keep for time_s in found]
     return {"samples_s": end_to_end_s, "warmup_runs": warmup_runs, "nodes": nodes, "calm": sum(calm) / len(calm)}
 
 
 FEWEST_CALM = 2
+FEWEST_ROUNDS = 3
+"""So many rounds do where a single run takes longer than all rounds should."""
 
 
 def enough(calm: list[bool], rounds: int) -> bool:
@@ -131,11 +138,12 @@ class Probe:
     Neighbours on a shared machine do so in bursts of a good part of a second, in which everything takes longer.
     """
 
-    SLOWER, PATIENCE_S, REMEMBERED = 1.08, 0.3, 400
+    SLOWER, PATIENCE_S, REMEMBERED, RENEWED = 1.08, 0.3, 400, 16
 
     def __init__(self) -> None:
         self.first, self.second, self.product = (np.full(16_384, 1.5, np.float32) for _ in range(3))
         self.seen: list[float] = []
+        self.longest_s = 0.0
 
     def time(self) -> float:
         for _ in range(2):
@@ -149,18 +157,18 @@ class Probe:
         """Whether the computations take as long as they mostly do."""
         while len(self.seen) < self.REMEMBERED // 10:
             self.seen.append(self.time())
-        self.seen = [*self.seen[-self.REMEMBERED :], self.time()]
-        return self.seen[-1] < self.longest()
-
-    def longest(self) -> float:
-        return self.SLOWER * sorted(self.seen)[len(self.seen) // 4]
+        self.seen.append(self.time())
+        if not self.longest_s or len(self.seen) % self.RENEWED == 0:
+            del self.seen[: -self.REMEMBERED]
+            self.longest_s = self.SLOWER * sorted(self.seen)[len(self.seen) // 4]
+        return self.seen[-1] < self.longest_s
 
     def wait(self) -> None:
         """Until nothing disturbs, but not for long."""
         if self.is_calm():
             return
         end = time.perf_counter() + self.PATIENCE_S
-        while self.time() > self.longest() and time.perf_counter() < end:
+        while self.time() > self.longest_s and time.perf_counter() < end:
             pass
 
 
@@ -418,18 +426,21 @@ def random_inputs(session: ort.InferenceSession, shapes: Shapes, seed: int) -> d
 
     Large ones repeat themselves, as drawing millions of numbers takes longer than most layers.
     """
-    random = np.random.default_rng(seed)
     found: dict[str, Array] = {}
-    for wanted in session.get_inputs():
+    for index, wanted in enumerate(session.get_inputs()):
         shape = shapes.get(wanted.name) or [d if isinstance(d, int) else 1 for d in wanted.shape]
         dtype = DTYPES[wanted.type]
         drawn = min(int(np.prod(shape)), MOST_DRAWN)
-        if np.issubdtype(dtype, np.floating):
-            values = random.random(drawn, dtype=np.float32).astype(dtype)
-        else:
-            values = random.integers(0, 2, drawn).astype(dtype)
-        found[wanted.name] = np.resize(values, shape)
+        values = drawn_values(seed, index, np.issubdtype(dtype, np.floating))[:drawn].astype(dtype)
+        found[wanted.name] = values.reshape(shape) if drawn == np.prod(shape) else np.resize(values, shape)
     return found
+
+
+@lru_cache(8)
+def drawn_values(seed: int, index: int, floating: bool) -> Array:
+    """The values of the input of that number, as many as are ever drawn."""
+    random = np.random.default_rng((seed, index))
+    return random.random(MOST_DRAWN, dtype=np.float32) if floating else random.integers(0, 2, MOST_DRAWN)
 
 
 def bound_run(session: ort.InferenceSession, inputs: dict[str, Array]) -> Run:
@@ -442,11 +453,17 @@ def bound_run(session: ort.InferenceSession, inputs: dict[str, Array]) -> Run:
     return lambda: session.run_with_iobinding(binding)
 
 
+LONG_WARMUPS = 5
+
+
 def warm_up(run: Run, warmup_s: float) -> int:
-    """Run until `warmup_s` has passed and the last runs are no longer getting faster; returns the runs made."""
+    """Run until `warmup_s` has passed and the last runs are no longer getting faster; returns the runs made.
+
+    At least two, or a single one that took many times as long.
+    """
     end = time.perf_counter() + warmup_s
     times: list[float] = []
-    while time.perf_counter() < end or len(times) < 2:
+    while time.perf_counter() < end or (len(times) < 2 and sum(times) < LONG_WARMUPS * warmup_s):
         times.append(timed(run))
         if len(times) >= 20 and min(times[-5:]) > 0.99 * min(times[:-5]):
             break
@@ -467,8 +484,8 @@ def sample(
 
 
 def precise(samples: list[float], precision: float) -> bool:
-    low, middle, high = np.percentile(samples, (25, 50, 75))
-    return bool(0.93 * (high - low) / len(samples) ** 0.5 < precision * middle)
+    ordered, n = sorted(samples), len(samples)
+    return 0.93 * (ordered[3 * n // 4] - ordered[n // 4]) / n**0.5 < precision * ordered[n // 2]
 
 
 def timed(run: Run) -> float:
@@ -477,7 +494,27 @@ def timed(run: Run) -> float:
     return time.perf_counter() - start
 
 
-def node_samples(events: list[dict[str, Any]], runs: list[int], kept: list[bool]) -> list[Answer]:
+KERNEL = re.compile(r'\{"cat" : "Node",.*?"dur" :(\d+),"ts" :(\d+),"ph" : "X","name" :"[^"]*_kernel_time"')
+
+
+def kernel_events(profile: str) -> list[tuple[int, int, str]]:
+    """When each kernel that ran started, how long it took (microseconds), and its event as JSON.
+
+    A profile has one event a line, and reading all as JSON would take longer than running most layers.
+    """
+    found = []
+    for line in profile.splitlines():
+        told = KERNEL.match(line)
+        if told:
+            found.append((int(told[2]), int(told[1]), line.rstrip(",")))
+    return found or [
+        (event["ts"], event["dur"], json.dumps(event))
+        for event in json.loads(profile)
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")
+    ]
+
+
+def node_samples(kernels: list[tuple[int, int, str]], runs: list[int], kept: list[bool]) -> list[Answer]:
     """Each executed node in execution order: its shapes and one sample for each round that is kept.
 
     `runs` are those of all rounds, with a warming one before them that is left out.
@@ -485,16 +522,16 @@ def node_samples(events: list[dict[str, Any]], runs: list[int], kept: list[bool]
     A node's time is from its start to the next one's. The profiler cuts starts to whole microseconds, so that the
     mean over runs is finer than that, which the mean of its durations, cut too, is not.
     """
-    kernels = [e for e in events if e.get("cat") == "Node" and e["name"].endswith("_kernel_time")]
     count = len(kernels) // sum(runs)
     kernels = kernels[: count * sum(runs)]
-    starts = np.array([e["ts"] for e in kernels], dtype=float).reshape(sum(runs), count)
-    last = np.array([e["dur"] + 0.5 for e in kernels]).reshape(sum(runs), count)[:, -1:]
+    starts = np.array([start for start, _, _ in kernels], dtype=float).reshape(sum(runs), count)
+    last = np.array([took + 0.5 for _, took, _ in kernels]).reshape(sum(runs), count)[:, -1:]
     durations = np.concatenate([np.diff(starts, axis=1), last], axis=1) * 1e-6
     rounds = np.split(durations, np.cumsum(runs)[:-1])[1:]
     samples = np.array([middle_mean(r) for r, keep in zip(rounds, kept, strict=True) if keep])
     nodes = []
-    for position, event in enumerate(kernels[:count]):
+    for position, (_, _, line) in enumerate(kernels[:count]):
+        event = json.loads(line)
         nodes.append(
             {
                 "name": event["name"].removesuffix("_kernel_time"),

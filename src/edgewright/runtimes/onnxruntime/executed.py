@@ -5,7 +5,8 @@ true channel counts are those of that tensor in the model as it was given.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,13 @@ def executed(
     model: Path, optimized: Path, nodes: Sequence[Mapping[str, Any]], shapes: Mapping[str, Shape]
 ) -> tuple[ExecutedLayer, ...]:
     """The executed layers in order, without the sources and sinks of `build`. Raises MeasurementError."""
-    original = read(model, input_shapes=shapes)
     proto = onnx.load(optimized, load_external_data=False)
     _name_all(proto.graph.node, nodes)
     by_name = {node.name: node for node in proto.graph.node}
     missing = [node["name"] for node in nodes if node["name"] not in by_name]
     if missing:
         raise MeasurementError(f"{model}: the runtime profiled node {missing[0]!r}, which its optimized model lacks")
+    original = cache(lambda: read(model, input_shapes=shapes))
     graph = read(proto, input_shapes=shapes, known_shapes=_logical_shapes(original, by_name, nodes))
     ops = {op.name: op for op in graph.ops}
     layers = []
@@ -58,19 +59,22 @@ def _name_all(unnamed: Sequence[onnx.NodeProto], nodes: Sequence[Mapping[str, An
 
 
 def _logical_shapes(
-    original: Graph, by_name: Mapping[str, onnx.NodeProto], nodes: Sequence[Mapping[str, Any]]
+    original: Callable[[], Graph], by_name: Mapping[str, onnx.NodeProto], nodes: Sequence[Mapping[str, Any]]
 ) -> dict[str, Shape]:
-    """The shape of every executed tensor: as profiled, but with the true channels where the layout rounded them up."""
+    """The shape of every executed tensor: as profiled, but with the true channels where the layout rounded them up.
+
+    Only those need the original model, whose reading takes longer than the rest.
+    """
     found: dict[str, Shape] = {}
     for node in nodes:
         proto = by_name[node["name"]]
         made = [name for name in proto.output if name]
         found |= {name: tuple(shape) for name, shape in zip(made, node["output_shapes"], strict=False)}
         blocked = _BLOCKED.fullmatch(node["name"])
-        if blocked and blocked[1] in original.tensors:
-            found[made[0]] = original.tensors[blocked[1]].shape
+        if blocked and blocked[1] in original().tensors:
+            found[made[0]] = original().tensors[blocked[1]].shape
         elif proto.op_type == "ReorderInput":
             channels_last = any(attribute.name == "channels_last" and attribute.i for attribute in proto.attribute)
-            given = found.get(proto.input[0]) or original.tensors[proto.input[0]].shape
+            given = found.get(proto.input[0]) or original().tensors[proto.input[0]].shape
             found[made[0]] = (given[0], given[-1], *given[1:-1]) if channels_last else given
     return found
