@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
-from benchmarks.networks import unet
+from benchmarks.networks import Network, unet
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto
@@ -175,6 +176,26 @@ def executed(model: ModelProto, order: Any) -> list[str]:
         events = json.loads(Path(session.end_profiling()).read_text())
     nodes = [event for event in events if event.get("cat") == "Node" and event["name"].endswith("_kernel_time")]
     return [event["name"].removesuffix("_kernel_time") for event in sorted(nodes, key=lambda event: event["ts"])]
+
+
+@pytest.mark.parametrize("halo", ["recompute", "carry"])
+def test_the_next_tile_waits_for_all_that_a_tile_ends_in(halo: str) -> None:
+    """Else the runtime would finish the tiles of one output first, and keep what the other one is made of."""
+    net = Network("heads", 3, 64, 0)
+    body = net.conv("input", 32)
+    heads = [net.conv(body, 2, 1, act=""), net.conv(body, 4, 1, act="")]
+    model = net.model(heads[1], [1, 4, 64, 64])
+    made = onnx.helper.make_tensor_value_info(heads[0], onnx.TensorProto.FLOAT, [1, 2, 64, 64])
+    model.graph.output.append(made)
+    onnx.checker.check_model(model, full_check=True)
+    graph = edited(model, ())
+    network = read(graph)
+    plan = TilingPlan((FusedGroup(tuple(op.name for op in network.ops), (8, 1), halo),))
+    rewritten = check(model, network, plan, 1e-5)
+    convolutions = [name for name, _ in predict_peak(rewritten, "lean").timeline_bytes if name.startswith("conv_")]
+    tiles = [name.split(".", 1) for name in convolutions if name.split(".")[-1].isdigit()]
+    for first in range(0, len(tiles), 3):
+        assert {label for _, label in tiles[first : first + 3]} == {tiles[first][1]}
 
 
 def test_without_order_nothing_waits() -> None:

@@ -136,6 +136,9 @@ class _Writer:
                     self.add(name, Piece(own, field.made), index)
                     kept[name] = self.keep(name, index)
         self.kept = {name: piece for name, piece in (self.kept | kept).items() if piece is not None}
+        ends = [(name, self.new[name]) for name in self.group.ends if name in self.new]
+        if self.script.ordered and len(ends) > 1:
+            self.last = self.script.all_made(ends, str(index))
 
     def add(self, name: str, made: Piece, index: int) -> None:
         """New rows of a tensor; what an op makes beyond them is cut off."""

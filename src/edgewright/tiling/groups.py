@@ -23,6 +23,12 @@ class Group:
     outputs: tuple[str, ...]
     through: Mapping[str, Op]
 
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """What no op of the group reads: when all of it is made, all of the group was run."""
+        read = {name for op in self.ops for name in op.inputs}
+        return tuple(name for op in self.ops for name in op.outputs if name and name not in read)
+
     def reads(self, op: Op) -> tuple[str, ...]:
         """What an op reads; the quantized tensors in the place of dequantized ones."""
         return tuple(self.through[name].inputs[0] if name in self.through else name for name in op.inputs)

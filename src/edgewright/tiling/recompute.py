@@ -138,9 +138,8 @@ def _write_tile(
         made = script.clone(op, inputs, field, label)
         pieces |= {name: Piece(own, field.made) for name, own in zip(op.outputs, made, strict=True) if name}
         newest = next(filter(None, op.outputs))
-    name = next(name for name in group.ops[-1].outputs if name in pieces)
-    made_last = name, pieces[name]
     outputs = {}
     for name, region in regions.items():
         outputs[name] = script.cut(name, pieces[name], region, f"{name}.{label}.cut")
-    return outputs, made_last
+    ends = [(name, pieces[name]) for name in group.ends if name in pieces]
+    return outputs, script.all_made(ends, label) if script.ordered else ends[-1]

@@ -83,6 +83,16 @@ class Script:
         self.edits.append(CloneOp(name, op.name, tuple(inputs), tuple(outputs), padding, field.attributes))
         return outputs
 
+    def all_made(self, ends: Sequence[tuple[str, Piece]], base: str) -> tuple[str, Piece]:
+        """What the next tile can wait for where this one ends in several tensors: a corner of the last of them, cut
+        when the one before is made, and so on."""
+        after = ""
+        for tensor, made in ends:
+            corner = Region(tuple((low, low + 1) for low, _ in made.region.ranges))
+            piece = self.cut(tensor, made, corner, f"{base}.made", after) if after else made
+            after = self.anchor(tensor, piece)
+        return tensor, piece
+
     def anchor(self, tensor: str, piece: Piece) -> str:
         """What the next tile can wait for: the piece, but of a pair of quantize and dequantize ops what leaves it."""
         if not self.ordered or tensor not in self._pairs:
