@@ -1,6 +1,6 @@
 """From a profile to an execution-time model, with the errors that it makes on layers it has not seen."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -11,8 +11,9 @@ from edgewright.errors import DataError
 from edgewright.graph.cost import is_plain
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Profile
-from edgewright.timing.columns import Table, tabulate
+from edgewright.timing.columns import Table, Weights, tabulate
 from edgewright.timing.context import fit_context
+from edgewright.timing.cores import Job, run_jobs
 from edgewright.timing.growth import Growing, freeze, grow, prune
 from edgewright.timing.leaves import FLOOR_S, Design, make_design, robust_fit
 from edgewright.timing.model import ExecutionTimeModel, Fallbacks, FamilyTree, HeldOut, held_out_errors
@@ -55,11 +56,10 @@ def fit(
     if not observed:
         raise DataError(f"{profile.device}: no measurement to learn from")
     fallbacks = _fit_fallbacks(observed)
-    kept = {} if earlier is None else {name: tree for name, tree in earlier.families.items() if name not in changed}
-    families = {
-        name: kept.get(name) or _fit_family(family, fallbacks, max_leaves, seed)
-        for name, family in sorted(observed.items())
-    }
+    earlier_trees = {} if earlier is None else earlier.families
+    kept = {name: tree for name, tree in earlier_trees.items() if name in observed and name not in changed}
+    learned = _fit_families({n: f for n, f in observed.items() if n not in kept}, fallbacks, max_leaves, seed)
+    families = dict(sorted((kept | learned).items()))
     about = (profile.device, profile.runtime, profile.runtime_version, profile.threads, profile.settings)
     return ExecutionTimeModel(*about, families, fallbacks, fit_context(profile))
 
@@ -93,11 +93,13 @@ def folds_of(count: int, seed: int = 0, folds: int = FOLDS) -> list[tuple[Rows, 
 
 def evaluate(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> dict[str, HeldOut]:
     """The errors of each family by cross-validation, as `fit` finds them, without the final trees."""
-    observed = observations(profile)
+    observed = {name: family for name, family in sorted(observations(profile).items()) if len(family.layers) >= FEWEST}
+    tables = {name: tabulate(family.layers) for name, family in observed.items()}
+    jobs = {n: _fold_jobs(table, observed[n].seconds, max_leaves, seed) for n, table in tables.items()}
+    made = iter(run_jobs([job for own in jobs.values() for job in own]))
     return {
-        name: cross_validate(tabulate(family.layers), family.seconds, max_leaves, seed).held_out
-        for name, family in sorted(observed.items())
-        if len(family.layers) >= FEWEST
+        name: _cross_validated(observed[name].seconds, [next(made) for _ in own], seed).held_out
+        for name, own in jobs.items()
     }
 
 
@@ -111,32 +113,56 @@ class CrossValidation:
 
 def cross_validate(table: Table, seconds: Seconds, max_leaves: int = 30, seed: int = 0) -> CrossValidation:
     """Grows a tree for each fold and prunes it by the errors on the *other* folds, so that no choice saw the layer."""
-    folds = folds_of(table.size, seed)
-    predicted, losses = [], []
-    for learned, tested in folds:
-        made = _predictions_by_leaves(table, seconds, learned, tested, max_leaves)
+    return _cross_validated(seconds, run_jobs(_fold_jobs(table, seconds, max_leaves, seed)), seed)
+
+
+def _fold_jobs(table: Table, seconds: Seconds, max_leaves: int, seed: int) -> list[Job]:
+    """For each fold, the predictions of its layers by trees of any number of leaves that learned from the others."""
+    return [
+        Job(_predictions_by_leaves, (table, seconds, learned, tested, max_leaves), len(learned))
+        for learned, tested in folds_of(table.size, seed)
+    ]
+
+
+def _cross_validated(seconds: Seconds, predicted: Sequence[NDArray[np.float64]], seed: int) -> CrossValidation:
+    folds = folds_of(len(seconds), seed)
+    losses = []
+    for made, (_, tested) in zip(predicted, folds, strict=True):
         misses = np.abs(made - seconds[tested]) / np.maximum(seconds[tested], FLOOR_S)
-        predicted.append(made)
         losses.append(misses.sum(axis=1))
     total = np.sum(losses, axis=0)
-    unseen = np.empty(table.size)
+    unseen = np.empty(len(seconds))
     for made, loss, (_, tested) in zip(predicted, losses, folds, strict=True):
         unseen[tested] = made[_fewest_leaves(total - loss)]
     return CrossValidation(unseen, held_out_errors(unseen, seconds, _fewest_leaves(total) + 1))
 
 
-def _fit_family(family: Observations, fallbacks: Fallbacks, max_leaves: int, seed: int) -> FamilyTree:
-    table = tabulate(family.layers)
-    if len(family.layers) < FEWEST:
-        return _scaled_fallback(family, fallbacks)
-    errors = cross_validate(table, family.seconds, max_leaves, seed).held_out
+def _fit_families(
+    families: Mapping[str, Observations], fallbacks: Fallbacks, max_leaves: int, seed: int
+) -> dict[str, FamilyTree]:
+    """A tree for each family; all folds of all families, and the trees that learn from everything, side by side."""
+    few = {name: family for name, family in families.items() if len(family.layers) < FEWEST}
+    enough = {name: (tabulate(family.layers), family.seconds) for name, family in families.items() if name not in few}
+    jobs = {
+        name: [*_fold_jobs(table, seconds, max_leaves, seed), Job(_grown, (table, seconds, max_leaves), table.size)]
+        for name, (table, seconds) in enough.items()
+    }
+    made = iter(run_jobs([job for own in jobs.values() for job in own]))
+    found = {name: _scaled_fallback(family, fallbacks) for name, family in few.items()}
+    for name, (table, seconds) in enough.items():
+        *predicted, (weights, pruned) = [next(made) for _ in jobs[name]]
+        errors = _cross_validated(seconds, predicted, seed).held_out
+        leaves, tree = next((count, tree) for count, tree in pruned if count <= errors.leaves)
+        found[name] = FamilyTree(table.kind, tree, replace(errors, leaves=leaves), weights)
+    return found
+
+
+def _grown(table: Table, seconds: Seconds, max_leaves: int) -> tuple[Weights, list[tuple[int, Node]]]:
+    """What the named properties weigh, and the trees that learned from all rows, from the largest on."""
     everything = np.arange(table.size)
-    weights = learn_weights(table, family.seconds, everything)
-    design = make_design(table, family.seconds, weights)
-    root = grow(design, everything, round(max_leaves * OVERGROWTH))
-    while root.leaf_count > errors.leaves:
-        prune(root)
-    return FamilyTree(table.kind, freeze(design, root), replace(errors, leaves=root.leaf_count), weights)
+    weights = learn_weights(table, seconds, everything)
+    design = make_design(table, seconds, weights)
+    return weights, list(_pruned(design, grow(design, everything, round(max_leaves * OVERGROWTH))))
 
 
 def _fewest_leaves(losses: NDArray[np.float64]) -> int:

@@ -485,7 +485,7 @@ def sample(
 
 def precise(samples: list[float], precision: float) -> bool:
     ordered, n = sorted(samples), len(samples)
-    return 0.93 * (ordered[3 * n // 4] - ordered[n // 4]) / n**0.5 < precision * ordered[n // 2]
+    return bool(0.93 * (ordered[3 * n // 4] - ordered[n // 4]) < precision * ordered[n // 2] * n**0.5)
 
 
 def timed(run: Run) -> float:
