@@ -147,7 +147,7 @@ def split_terms(design: Design, node: Growing, chosen: NDArray[np.intp]) -> Spli
     target = design.target[node.rows]
     matter = node.fit.weights > 0
     matter[[*range(min(CORE, len(matter))), -1]] = True
-    relative = design.relative[chosen][:, node.rows][:, :, matter]
+    relative = design.relative[chosen[:, None], node.rows][:, :, matter]
     combinations, count, variables = relative.shape
     upper = np.triu_indices(variables)
     pairs = (relative[:, :, upper[0]] * relative[:, :, upper[1]]).transpose(1, 0, 2).reshape(count, -1)

@@ -102,7 +102,7 @@ def fit_leaves(
     considered = np.arange(len(design.combinations)) if among is None else among
     grams, moments, squares = [], [], []
     for rows in row_sets:
-        relative, target = design.relative[considered][:, rows], design.target[rows]
+        relative, target = design.relative[considered[:, None], rows], design.target[rows]
         gram, moment = np.matmul(relative.transpose(0, 2, 1), relative), np.matmul(target, relative)
         if prior is not None:
             gram[:, np.arange(len(prior.trust)), np.arange(len(prior.trust))] += SHRINKAGE * prior.trust
