@@ -43,9 +43,9 @@ def outputs(model: ModelProto, inputs: dict[str, Any]) -> list[np.ndarray]:
     return list(session.run(None, inputs))
 
 
-def check(model: ModelProto, graph: Graph, plan: TilingPlan, tolerance: float) -> Graph:
+def check(model: ModelProto, graph: Graph, plan: TilingPlan, tolerance: float, cuts_late: bool = False) -> Graph:
     """The law of the edit script, the verifier, and equal outputs; the rewritten graph."""
-    script = lower(graph, plan)
+    script = lower(graph, plan, cuts_late=cuts_late)
     rewritten, tiled = apply(graph, script), edited(model, script)
     assert read(tiled) == rewritten
     assert not violations(rewritten, place(rewritten))

@@ -106,13 +106,13 @@ class Target:
         """What the search goes by for a network."""
         usual = Rates(copies=_COPIES if self.block > 1 else 1.0)
         if self.learned is None:
-            return Pricing(usual, self._price)
+            return Pricing(usual, self._price, cuts_late=self.block > 1)
         factor = self.seconds(graph) / max(usual.price(graph)[1], 1e-12)
         rates = Rates(usual.macs_per_s / factor, usual.bytes_per_s / factor, usual.op_s * factor, usual.copies)
         named = layers_of(graph)
         seconds = self._layer_times([layer for _, layer in named], graph)
         times = shared_times(graph, rates, {name: float(s) for (name, _), s in zip(named, seconds, strict=True)})
-        return Pricing(rates, self._price, times)
+        return Pricing(rates, self._price, times, cuts_late=self.block > 1)
 
     def _price(self, graph: Graph) -> tuple[int, float]:
         found = self.peak(graph, arena_bytes=0)

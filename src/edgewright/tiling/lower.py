@@ -17,16 +17,18 @@ def lower(
     ordered: bool = True,
     expresses: Expresses = any_padding,
     most_joined: int | None = None,
+    cuts_late: bool = False,
 ) -> tuple[Edit, ...]:
     """The edits of a plan; tiles follow one another in depth-first order, and weights are shared.
 
     `ordered` makes every tile wait for the one before it, which runtimes need that choose the order of execution by
     themselves. Padding that the format can't express becomes an op of its own (`graph.padding`). A concat
     joins at most `most_joined` tensors; more are joined in parts first. Where that is given slices name all axes,
-    as delegates with such limits take over no others. Raises UnsupportedModelError where the plan does not fit the
-    network.
+    as delegates with such limits take over no others. `cuts_late` has tiles keep their halo through skip connections
+    (see `late_cut`), which saves copies where the runtime has a blocked layout. Raises UnsupportedModelError where the
+    plan does not fit the network.
     """
-    script = Script(graph, ordered, expresses, most_joined)
+    script = Script(graph, ordered, expresses, most_joined, cuts_late)
     seen: set[str] = set()
     for fused in plan.groups:
         if not seen.isdisjoint(fused.op_names):

@@ -12,6 +12,7 @@ from math import prod
 from edgewright.graph.geometry import ReceptiveField, input_regions, spatial_axes
 from edgewright.graph.types import Graph, Op, Region
 from edgewright.tiling.groups import Group, partitions
+from edgewright.tiling.late_cut import with_late_cuts
 from edgewright.tiling.script import Piece, Script
 
 
@@ -73,7 +74,10 @@ def lower_tiles(script: Script, group: Group, graph: Graph, grid: tuple[int, int
     made: dict[str, dict[tuple[int, int], Piece]] = {name: {} for name in group.outputs}
     last: tuple[str, Piece] | None = None
     for index, (tile, regions) in tiles_of(group, graph, grid).items():
-        pieces, last = _write_tile(script, group, graph, tile, regions, f"{index[0]}.{index[1]}", last)
+        fields = tile.fields
+        if script.cuts_late and not group.through:
+            fields = with_late_cuts(group, graph, tile.made, script.expresses)
+        pieces, last = _write_tile(script, group, graph, fields, regions, f"{index[0]}.{index[1]}", last)
         for name, piece in pieces.items():
             made[name][index] = piece
     rows, columns = grid
@@ -96,7 +100,7 @@ def _write_tile(
     script: Script,
     group: Group,
     graph: Graph,
-    tile: Tile,
+    fields: Mapping[str, ReceptiveField],
     regions: Mapping[str, Region],
     label: str,
     last: tuple[str, Piece] | None,
@@ -132,8 +136,8 @@ def _write_tile(
                 cuts[name, region] = script.cut_operand(op, index, region, label, waits())
         return cuts[name, region].name
 
-    for op in (op for op in group.ops if op.name in tile.fields):
-        field = tile.fields[op.name]
+    for op in (op for op in group.ops if op.name in fields):
+        field = fields[op.name]
         inputs = [view(op, i, region) for i, region in enumerate(field.inputs)]
         made = script.clone(op, inputs, field, label)
         pieces |= {name: Piece(own, field.made) for name, own in zip(op.outputs, made, strict=True) if name}

@@ -28,12 +28,18 @@ class Script:
     """An edit script as it grows; every op and tensor that it adds gets a name of its own."""
 
     def __init__(
-        self, graph: Graph, ordered: bool, expresses: Expresses = any_padding, most_joined: int | None = None
+        self,
+        graph: Graph,
+        ordered: bool,
+        expresses: Expresses = any_padding,
+        most_joined: int | None = None,
+        cuts_late: bool = False,
     ) -> None:
         self.graph = graph
         self.ordered = ordered
         self.expresses = expresses
         self.most_joined = most_joined
+        self.cuts_late = cuts_late
         self.edits: list[Edit] = []
         self._taken = {op.name for op in graph.ops} | set(graph.tensors)
         self._dequantized: dict[tuple[str, str], str] = {}

@@ -33,7 +33,8 @@ class Pricing:
     `price` judges rewritten networks and has the last word. `times` are the seconds of the ops of the network as it
     is, from an execution-time model where there is one; `rates` give the costs of cutting and joining, and all the
     rest where there is none. `ordered` networks keep the order of execution on any runtime, `expresses` says what
-    padding the format can write, and `most_joined` how many tensors a concat joins at most (see `lower`).
+    padding the format can write, `most_joined` how many tensors a concat joins at most, and `cuts_late` whether skip
+    connections are left uncut (see `lower`).
     """
 
     rates: Rates = field(default_factory=Rates)
@@ -42,10 +43,11 @@ class Pricing:
     ordered: bool = True
     expresses: Expresses = any_padding
     most_joined: int | None = None
+    cuts_late: bool = False
 
     def lowered(self, graph: Graph, plan: TilingPlan) -> tuple[Edit, ...]:
         """The edits of a plan."""
-        return lower(graph, plan, self.ordered, self.expresses, self.most_joined)
+        return lower(graph, plan, self.ordered, self.expresses, self.most_joined, self.cuts_late)
 
 
 def search(graph: Graph, budget_bytes: int, pricing: Pricing | None = None, space: Space | None = None) -> TilingPlan:
