@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from tests.timing.synthetic import noisy_profile, random_convs
 
 from edgewright.errors import StoreError
+from edgewright.graph.types import LayerSpec
+from edgewright.profile import Measurement, Profile
 from edgewright.timing import ExecutionTimeModel, fit
 
 
@@ -24,6 +26,35 @@ def test_round_trip(model: ExecutionTimeModel) -> None:
     layers = random_convs(50, 9)
     assert np.array_equal(again.predict(layers), model.predict(layers))
     assert again.to_json() == model.to_json()
+
+
+def test_questions_about_the_walk_of_a_transpose_survive() -> None:
+    random = np.random.default_rng(0)
+    measured = []
+    for rows, items in random.integers(2, 300, (80, 2)).tolist():
+        layer = LayerSpec("transpose", ((rows, items),), ((items, rows),), variant="1-0")
+        slow = 1 if rows > 100 else 4
+        measured.append(Measurement(layer, (1e-5 + 1e-9 * slow * rows * items,), 1))
+    model = fit(Profile("device", "litert", "2", 1, tuple(measured)), max_leaves=4)
+    again = ExecutionTimeModel.from_json(model.to_json())
+    assert again == model
+    assert "side by side after over" in model.rules() or "written one after the other over" in model.rules()
+
+
+def test_models_of_the_first_version_are_read(model: ExecutionTimeModel) -> None:
+    leaf = {"seconds_per": {"ragged_items": 2e-9, "copies": 1e-8}, "constant_s": 1e-6, "blocks": {"out_channels": 8}}
+    family: dict[str, Any] = {
+        "kind": "slice",
+        "held_out": None,
+        "weights": [],
+        "tree": {**leaf, "support": 9, "error": 0.1},
+    }
+    document = json.loads(model.to_json()) | {"schema_version": 1}
+    document["families"]["slice"] = family
+    sliced = LayerSpec("slice", ((7, 10, 1),), ((7, 5, 1),))
+    assert ExecutionTimeModel.from_json(json.dumps(document)).predict([sliced])[0] == pytest.approx(
+        1e-6 + 7e-8 + 2e-9 * 7 * 8
+    )
 
 
 def change(document: Any, path: tuple[Any, ...], value: Any) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edgewright.graph.cost import Cost, cost, form_of
 from edgewright.graph.types import LayerSpec
+from edgewright.timing.permutations import WALK, permutation_columns
 
 Column = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -62,9 +63,10 @@ DERIVED: Mapping[str, Derived] = {
     ),
 }
 PLACES = frozenset({"inner", "outer", "mixed", "last"})
+STEPS = frozenset({"read_step", "write_step"})
 SIZES = frozenset(
     {"in_channels", "out_channels", "in_features", "out_features", "in_width", "out_width", "rows", "inner", "columns",
-     "hidden", "in_channels_per_group", "out_channels_per_group"}
+     "hidden", "in_channels_per_group", "out_channels_per_group", "run_items", "read_row", "written_row", *STEPS}
 )  # fmt: skip
 
 Value = TypeVar("Value", str, tuple[str, ...])
@@ -95,7 +97,9 @@ class Table:
 
     @property
     def questions(self) -> tuple[str, ...]:
-        """Names of the columns that a split may ask about."""
+        """Names of the columns that a split may ask about; of a transpose how it walks, whatever its axes."""
+        if self.kind == "transpose":
+            return (*WALK, *NEEDS[1:2], *(name for name in ("work",) if name in self.columns))
         derived = tuple(name for name, how in DERIVED.items() if all(part in self.columns for part in how.parts))
         return (*self.columns, *NEEDS, *derived)
 
@@ -143,6 +147,8 @@ def tabulate(layers: Sequence[LayerSpec]) -> Table:
     width = len(form.names)
     rows = np.fromiter(numbers, np.float64, len(layers) * width).reshape(len(layers), width)
     columns = dict(zip(form.names, np.ascontiguousarray(rows.T), strict=True))
+    if kind == "transpose":
+        columns |= permutation_columns(layers)
     variants = [layer.variant for layer in layers]
     fused = [layer.fused for layer in layers]
     named = {("variant", value): mask for value, mask in _masks(variants, _variant_names).items() if value}

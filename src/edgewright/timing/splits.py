@@ -6,10 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgewright.timing.columns import PLACES, Mask, Table
+from edgewright.timing.columns import PLACES, STEPS, Mask, Table
 from edgewright.timing.words import phrase
 
 MODULI = (2, 3, 4, 6, 8, 16, 32, 64)
+FAR_MODULI = (*MODULI, 128, 256, 512, 1024)
+"""Of steps through memory, whose large powers of two fall on the same sets of a cache."""
 THRESHOLDS = 24
 """At most so many thresholds are tried on a column, at its quantiles."""
 
@@ -74,8 +76,9 @@ def candidate_splits(table: Table, rows: Rows, min_support: int) -> tuple[list[S
         distinct = np.unique(values)
         if len(distinct) > 1:
             if name in table.sizes:
-                splits += [MultipleOf(name, modulus) for modulus in MODULI]
-                masks.append(values % np.array(MODULI)[:, None] == 0)
+                moduli = FAR_MODULI if name in STEPS else MODULI
+                splits += [MultipleOf(name, modulus) for modulus in moduli]
+                masks.append(values % np.array(moduli)[:, None] == 0)
             thresholds = _thresholds(values, distinct)
             splits += [AtMost(name, float(threshold)) for threshold in thresholds]
             masks.append(values <= thresholds[:, None])

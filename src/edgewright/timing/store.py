@@ -3,19 +3,21 @@
 import json
 import math
 from dataclasses import fields
+from itertools import chain
 from typing import Any
 
 from edgewright.errors import StoreError
-from edgewright.graph.cost import form_of
+from edgewright.graph.cost import form_of, is_plain
 from edgewright.graph.types import KINDS
 from edgewright.timing.columns import DERIVED, NEEDS
 from edgewright.timing.context import Context
 from edgewright.timing.model import ExecutionTimeModel, Fallbacks, FamilyTree, HeldOut
+from edgewright.timing.permutations import WALK
 from edgewright.timing.splits import AtMost, Has, MultipleOf, Split
 from edgewright.timing.tree import Branch, Leaf, Node
-from edgewright.timing.variables import basis_of
+from edgewright.timing.variables import EARLIER_PLAIN, basis_of
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FORMAT = "edgewright execution-time model"
 
 
@@ -98,12 +100,11 @@ def _node_from_dict(record: dict[str, Any], kind: str) -> Node:
 
 
 def _leaf_from_dict(record: dict[str, Any], kind: str) -> Leaf:
-    basis = basis_of(kind)
-    rates = {
-        _one_of(name, (*basis.variables, "moved_items", "work")): _amount(rate)
-        for name, rate in record["seconds_per"].items()
-    }
-    blocks = {_one_of(name, tuple(basis.blocks)): max(1, _whole(size)) for name, size in record["blocks"].items()}
+    bases = (basis_of(kind), EARLIER_PLAIN) if is_plain(kind) else (basis_of(kind),)
+    variables = (*chain.from_iterable(basis.variables for basis in bases), "moved_items", "work")
+    dims = tuple(chain.from_iterable(basis.blocks for basis in bases))
+    rates = {_one_of(name, variables): _amount(rate) for name, rate in record["seconds_per"].items()}
+    blocks = {_one_of(name, dims): max(1, _whole(size)) for name, size in record["blocks"].items()}
     return Leaf(rates, _amount(record["constant_s"]), blocks, _whole(record["support"]), _amount(record["error"]))
 
 
@@ -121,7 +122,7 @@ def _split_from_dict(record: dict[str, Any], kind: str) -> Split:
     column = record["column"]
     if "is" in record:
         return Has(_one_of(column, ("variant", "fused")), _text(record["is"]))
-    dims = form_of(kind).names
+    dims = (*form_of(kind).names, *(WALK if kind == "transpose" else ()))
     derived = (name for name, how in DERIVED.items() if all(part in dims for part in how.parts))
     _one_of(column, (*dims, *NEEDS, *derived, "work"))
     if "at_most" in record:

@@ -13,6 +13,8 @@ Blocks = Mapping[str, int]
 
 CHANNEL_BLOCKS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
 WIDTH_BLOCKS: tuple[int, ...] = (1, 4, 6, 8, 14, 16)
+VECTOR_BLOCKS: tuple[int, ...] = (1, 4, 8, 16, 32, 64)
+TILE_BLOCKS: tuple[int, ...] = (1, 4, 8, 16, 32)
 PASS = 64
 PIXEL_BLOCK = 16
 """Matrix products take the pixels of a map in blocks, so that small maps waste the most."""
@@ -88,11 +90,21 @@ def output_rows(columns: Mapping[str, Column]) -> Column:
     return batch * columns["out_channels"] * columns["out_height"]
 
 
+def input_rows(columns: Mapping[str, Column]) -> Column:
+    """Rows of the input: batch x channels x height."""
+    return columns["batch"] * columns["in_channels"] * columns["in_height"]
+
+
 def _overhang(columns: Mapping[str, Column]) -> Column:
     """How much larger a map is, taken as one row, once it is rounded up to whole blocks of pixels: at least 1."""
     pixels = columns["out_height"] * columns["out_width"]
     share: Column = round_up(pixels, PIXEL_BLOCK) / pixels
     return share
+
+
+def _copied(table: Table, block: int) -> Column:
+    """Items copied, where each contiguous piece takes whole blocks."""
+    return table.column("copies") * round_up(table.column("copied_items"), block)
 
 
 def round_up(column: Column, block: int, groups: Column | None = None) -> Column:
@@ -109,9 +121,25 @@ _COMPOSED: Mapping[str, Callable[[Table, Mapping[str, Column], Cost], Any]] = {
     "ragged_items": lambda table, columns, needs: (
         needs.output_items * (columns["out_height"] * columns["out_width"] % PIXEL_BLOCK != 0)
     ),
+    "input_rows": lambda table, columns, needs: input_rows(columns),
+    "copied_by_16": lambda table, columns, needs: _copied(table, 16),
+    "copied_by_64": lambda table, columns, needs: _copied(table, 64),
     "output_rows": lambda table, columns, needs: output_rows(columns),
     "unrolled_rows": lambda table, columns, needs: (
         needs.unrolled_items / columns["in_width" if table.kind == "transposed_conv" else "out_width"]
+    ),
+    "tiled_items": lambda table, columns, needs: (
+        needs.output_items
+        * (columns["read_row"] / table.columns["read_row"])
+        * (columns["written_row"] / table.columns["written_row"])
+    ),
+    "runs": lambda table, columns, needs: needs.output_items / columns["run_items"],
+    "rows_read": lambda table, columns, needs: needs.output_items / columns["run_items"] / table.columns["read_row"],
+    "rows_written": lambda table, columns, needs: (
+        needs.output_items / columns["run_items"] / table.columns["written_row"]
+    ),
+    "runs_by_16": lambda table, columns, needs: (
+        needs.output_items / columns["run_items"] * round_up(columns["run_items"], 16)
     ),
     "copies": lambda table, columns, needs: table.column("copies"),
     "kernel_rows": lambda table, columns, needs: output_rows(columns) * columns["kernel_h"],
@@ -176,10 +204,28 @@ _RECURRENT = Basis(
 )  # fmt: skip
 _PLAIN = Basis((*_MAPS, "copies"), {**_CHANNELS, **_WIDTH}, {**_TIED, "in_width": "out_width"})
 _MOVING = replace(_PLAIN, variables=(*_PLAIN.variables, *_FINELY_BEYOND))
+_COPYING = Basis(
+    (
+        "input_items", "output_items", "operand_items", "copies", "copied_by_16", "copied_by_64",
+        *_BEYOND, *_FINELY_BEYOND,
+    ),
+    {},
+    _TIED,
+)  # fmt: skip
+EARLIER_PLAIN = replace(_MOVING, variables=(*_MOVING.variables, "ragged_items"))
+"""What the leaves of layers that move or map items were learned with in models of schema version 1."""
 _BASES: Mapping[str, Basis] = {
-    **dict.fromkeys(("unary", "binary", "pad", "transpose"), _MOVING),
-    "reorder": replace(_MOVING, variables=(*_MOVING.variables, "ragged_items")),
-    "slice": replace(_PLAIN, variables=(*_PLAIN.variables, "ragged_items")),
+    **dict.fromkeys(("unary", "binary", "pad"), _MOVING),
+    "transpose": Basis(
+        ("output_items", "tiled_items", "runs", "rows_read", "rows_written", "runs_by_16", *_BEYOND, *_FINELY_BEYOND),
+        {"read_row": TILE_BLOCKS, "written_row": TILE_BLOCKS},
+        _TIED,
+    ),
+    **dict.fromkeys(("slice", "concat", "split"), _COPYING),
+    "reduction": Basis(
+        ("macs", "input_items", "output_items", "input_rows", *_BEYOND), {"in_width": VECTOR_BLOCKS}, _TIED
+    ),
+    "reorder": EARLIER_PLAIN,
     "conv": _CONVOLUTION,
     "transposed_conv": Basis(
         (*_MAPS, "parameter_items", *_PARAMETERS_BEYOND, "unrolled_items", "unrolled_rows", "group_calls"),
