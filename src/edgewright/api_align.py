@@ -209,8 +209,8 @@ class _Trials:
             self.runs.start, [self.path, self.file(plan)], setup, True,
             lambda done, steps: self.on_progress("proving", 1 - _PROOF_SHARE * (1 - done / steps)),
         )  # fmt: skip
-        if report.failures:
-            raise EdgewrightError(f"{self.path}: nothing was written, as the proof failed: {report.failures[0]}")
+        if report.differences:
+            raise EdgewrightError(f"{self.path}: nothing was written, as the proof failed: {report.differences[0]}")
         return report
 
     def file(self, plan: "Widths") -> Path:

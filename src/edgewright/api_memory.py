@@ -280,8 +280,8 @@ class _Trials:
             lambda: start(self.runtime), models, setup, True,
             lambda done, steps: self.on_progress("proving", done / steps),
         )  # fmt: skip
-        if report.failures:
-            raise EdgewrightError(f"{self.path}: nothing was written, as the proof failed: {report.failures[0]}")
+        if report.differences:
+            raise EdgewrightError(f"{self.path}: nothing was written, as the proof failed: {report.differences[0]}")
         return proof_view(report, budget_bytes)
 
 

@@ -12,7 +12,7 @@ from tests.cli.conftest import write_network
 from tests.fakes import FakeClient
 
 from edgewright.errors import DeviceError, RuntimeRefusedError
-from edgewright.profiling.bench import BenchSetup, bench
+from edgewright.profiling.bench import BenchReport, BenchResult, BenchSetup, bench
 from edgewright.profiling.outputs import Outputs, compare_outputs
 from edgewright.profiling.stats import ratio_of
 
@@ -135,3 +135,19 @@ def test_outputs_compared(first: list[Any], other: list[Any], same: bool, reason
     assert found.same == same
     assert reason in found.reason
     assert found.same == (found.max_relative <= 1e-5)
+
+
+def test_what_is_not_finite_in_both_alike_is_a_failure_but_no_difference() -> None:
+    gap, number = np.array([np.nan, 1.0], np.float32), np.array([0.5, 1.0], np.float32)
+
+    def result(values: Any) -> BenchResult:
+        made = Outputs(("y",), (values,))
+        difference = compare_outputs(Outputs(("y",), (gap,)), made)
+        return BenchResult("m.onnx", 1.0, 1.0, 1, 0.0, None, 0, bool(np.isfinite(values).all()), difference=difference)
+
+    def report(values: Any) -> BenchReport:
+        return BenchReport("here", "onnxruntime", "1", "x", 1, True, 1, 1, (result(gap), result(values)))
+
+    assert len(report(gap).failures) == 2
+    assert report(gap).differences == ()
+    assert "not finite at the same places" in report(number).differences[0]

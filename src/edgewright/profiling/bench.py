@@ -91,14 +91,18 @@ class BenchReport:
     @property
     def failures(self) -> tuple[str, ...]:
         """What is wrong with outputs: not finite, or not those of the first model."""
-        found = [f"{result.model}: outputs are not finite" for result in self.results if not result.finite]
+        found = (f"{result.model}: outputs are not finite" for result in self.results if not result.finite)
+        return (*found, *self.differences)
+
+    @property
+    def differences(self) -> tuple[str, ...]:
+        """Which models do not give what the first one does; what is not finite in both alike is the same."""
         differing = [(r.model, r.difference) for r in self.results if r.difference and not r.difference.same]
-        found += [
+        return tuple(
             f"{model}: outputs differ from those of {self.results[0].model} "
             f"({difference.reason or f'by {difference.max_relative:.1e} of the largest value'})"
             for model, difference in differing
-        ]
-        return tuple(found)
+        )
 
 
 Start = Callable[[], HarnessClient]

@@ -183,7 +183,7 @@ def proof_view(report: "BenchReport", budget_bytes: int | None) -> ProofView:
     difference = report.results[-1].difference
     peak = report.results[-1].peak_bytes
     return ProofView(
-        not report.failures, difference.max_relative if difference else 0.0, tuple(rows),
+        not report.differences, difference.max_relative if difference else 0.0, tuple(rows),
         None if budget_bytes is None or peak is None else peak <= budget_bytes,
         report.runtime_version, report.processor,
     )  # fmt: skip
