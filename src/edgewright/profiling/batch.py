@@ -18,6 +18,7 @@ from edgewright.runtimes.base import ExecutedLayer, Runtime
 from edgewright.runtimes.client import HarnessClient
 
 STABLE_SPREAD = 0.1
+_CALIBRATION_LIMIT_S = 0.1
 _LEAST_S, _CLOCK_S = 1e-7, 5e-7
 _PREPARED = 2
 """Models on their way to each place: one that runs, and one that is built or read meanwhile."""
@@ -34,7 +35,7 @@ class Circumstances:
     threads: int = 1
     level: str = "all"
     cpu: int | None = None
-    limit_s: float = 0.012
+    limit_s: float = 0.006
     rounds: int = 5
     precision: float = 0.01
     least: int = 1
@@ -74,7 +75,8 @@ def calibrated(place: Workplace) -> Workplace:
     found = []
     for count in (1, 100):
         with _model_file(place.runtime, [_TINY] * count) as model:
-            answer = place.client.ask("layers", model=place.client.put(model), **vars(place.how))
+            how = vars(place.how) | {"limit_s": _CALIBRATION_LIMIT_S}
+            answer = place.client.ask("layers", model=place.client.put(model), **how)
             nodes_s = sum(median(node["samples_s"]) for node in answer["nodes"])
             found.append((median(answer["samples_s"]), nodes_s, len(answer["nodes"])))
     (one_s, _, few), (all_s, profiled_s, many) = found

@@ -286,5 +286,5 @@ def _flat_step(step: str, channels: int, positions: int) -> LayerSpec:
     return LayerSpec("pad", ((positions, channels, 1),), ((positions, more, 1),), variant="constant")
 
 
-CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, {}, 5e4, padded_as_before, network, 4)
+CHANNELS_LAST = Repertoire(DRAWS, FAMILY_WEIGHTS, {}, 1e5, padded_as_before, network, 4)
 """What is drawn for runtimes of TFLite files."""

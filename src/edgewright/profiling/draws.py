@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from edgewright.graph.cost import layer_cost
-from edgewright.graph.types import LayerSpec, Shape
+from edgewright.graph.types import ITEM_BITS, LayerSpec, Shape
 from edgewright.profiling import elementwise, windowed
 from edgewright.profiling.sampling import Draw, Random, log_uniform, width, windowed_output
 
@@ -15,6 +15,7 @@ MOST_WORK = 1.5e8
 MOST_ITEMS = 2.5e6
 _MACS_AN_ITEM, _MACS_A_PARAMETER = 10, 2.5
 MOST_PARAMETERS = 2e7
+_SMALL_ITEM = 0.5
 _PATIENCE = 2000
 
 
@@ -50,10 +51,18 @@ def draw(random: Random, family: str, draws: Mapping[str, Draw] = DRAWS, least_w
 
 
 def work(layer: LayerSpec) -> float:
-    """A rough measure of a layer's time, before anything was measured: operations, or items where those weigh more."""
+    """A rough measure of a layer's time, before anything was measured: operations, or items where those weigh more.
+
+    Small items weigh half, so that layers of 8-bit integers are not all short ones.
+    """
     needs = layer_cost(layer)
-    items = needs.input_items + needs.operand_items + needs.output_items
+    items = (needs.input_items + needs.operand_items + needs.output_items) * (_SMALL_ITEM if is_small(layer) else 1)
     return float(max(needs.macs, _MACS_AN_ITEM * items + _MACS_A_PARAMETER * needs.parameter_items))
+
+
+def is_small(layer: LayerSpec) -> bool:
+    """Whether the items of a layer are of 8 bits at the most."""
+    return ITEM_BITS.get(layer.dtype, 32) <= 8
 
 
 def fits(layer: LayerSpec) -> bool:

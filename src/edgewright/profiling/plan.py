@@ -68,7 +68,7 @@ class GeneralPlan:
     """
 
     seed: int = 0
-    adapt_every: int = 60
+    adapt_every: int = 100
     repertoire: Repertoire = CHANNELS_FIRST
     _worst: Sequence[LayerSpec] = field(default_factory=list, repr=False)
     _learned_at: int = -1

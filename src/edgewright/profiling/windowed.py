@@ -104,8 +104,8 @@ def _depthwise(random: Random) -> LayerSpec | None:
     flat = random.random() < 0.04
     kernels: Mapping[Shape, float] = {(3, 3): 0.66, (5, 5): 0.22, (7, 7): 0.08, (1, 5): 0.02, (5, 1): 0.02}
     seen = window(random, _LINES if flat else kernels, {1: 0.68, 2: 0.32})
-    channels = width(random, 8)
-    multiplier = 1 if random.random() < 0.97 else int(random.choice((2, 4)))
+    multiplier = 1 if random.random() < 0.96 else int(random.choice((2, 4)))
+    channels = width(random, 8) if multiplier == 1 else width(random, 1, 64)  # at the front of a network
     given = _map_for(random, seen)
     out = windowed_output(given, seen)
     if out is None:
@@ -117,7 +117,7 @@ def _depthwise(random: Random) -> LayerSpec | None:
 
 def _transposed(random: Random) -> LayerSpec | None:
     kernel = pick(random, {(2, 2): 0.35, (3, 3): 0.25, (4, 4): 0.35, (5, 5): 0.05})
-    stride = pick(random, {1: 0.15, 2: 0.8, 4: 0.05})
+    stride = pick(random, {1: 0.1, 2: 0.84, 4: 0.06})
     pad = max((kernel[0] - stride) // 2, 0)
     seen = Window(kernel, (stride, stride), (1, 1), ((pad, pad), (pad, pad)))
     given = _map_for(random, seen)

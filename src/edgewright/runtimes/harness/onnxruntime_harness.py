@@ -431,8 +431,8 @@ def random_inputs(session: ort.InferenceSession, shapes: Shapes, seed: int) -> d
         shape = shapes.get(wanted.name) or [d if isinstance(d, int) else 1 for d in wanted.shape]
         dtype = DTYPES[wanted.type]
         drawn = min(int(np.prod(shape)), MOST_DRAWN)
-        values = drawn_values(seed, index, np.issubdtype(dtype, np.floating))[:drawn].astype(dtype)
-        found[wanted.name] = values.reshape(shape) if drawn == np.prod(shape) else np.resize(values, shape)
+        values = drawn_values(seed, index, np.issubdtype(dtype, np.floating))[:drawn].astype(dtype, copy=False)
+        found[wanted.name] = values.reshape(shape) if drawn == int(np.prod(shape)) else np.resize(values, shape)
     return found
 
 
