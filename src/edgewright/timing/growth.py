@@ -27,9 +27,13 @@ FIRST: Mapping[str, tuple[Split, ...]] = {
     "conv": (AtMost("groups", 1), MultipleOf("spatial_axes", 2)),
     "reduction": (Has("variant", "inner"),),
     "softmax": (Has("variant", "inner"),),
+    "transposed_conv": (AtMost("stride_w", 1),),
     "depthwise_conv": (AtMost("out_channels_per_group", 1), MultipleOf("spatial_axes", 2)),
 }
-"""Grouped convolutions, those with a channel multiplier or one spatial axis, and reductions over rows or columns."""
+"""Grouped convolutions, those with a channel multiplier or one spatial axis, transposed ones that don't enlarge their
+input, and reductions over rows or columns."""
+APART: Mapping[str, int] = {"transposed_conv": 40}
+"""So many rows at least are parted from the others; `MIN_SUPPORT` where it isn't told."""
 
 
 @dataclass(eq=False)
@@ -88,10 +92,10 @@ def grow(design: Design, rows: Rows, max_leaves: int) -> Growing:
 
 def _part(design: Design, node: Growing, splits: Sequence[Split]) -> list[Growing]:
     """Divides the node, and then its `yes` side, by each of the splits that leaves enough rows on both sides."""
-    parts = []
+    parts, least = [], APART.get(design.table.kind, MIN_SUPPORT)
     for split in splits:
         mask = split.mask(design.table)[node.rows]
-        if min(mask.sum(), (~mask).sum()) >= MIN_SUPPORT:
+        if min(mask.sum(), (~mask).sum()) >= least:
             node.division = _division(design, node, split, mask)
             node.divided = True
             parts.append(node.division.no)
