@@ -62,5 +62,17 @@ def test_a_plan_that_looked_fast_by_chance_gives_way_to_the_next() -> None:
     assert found.plan == 2
 
 
+def test_a_disturbed_race_is_run_again() -> None:
+    calm = Track(lambda plan: 1.08 - plan / 100)
+    disturbed = iter([True])
+
+    def race(plans: Sequence[int], careful: bool) -> Sequence[Measured]:
+        found = calm(plans, careful)
+        wide = careful and next(disturbed, False)
+        return [Measured(one.value, one.low - 0.1, one.high + 0.1) for one in found] if wide else found
+
+    assert prove(range(3), 1.1, race).plan == 0
+
+
 def test_nothing_to_measure() -> None:
     assert prove([], 1.1, Track(float)).plan is None
