@@ -141,8 +141,8 @@ def test_what_is_not_finite_in_both_alike_is_a_failure_but_no_difference() -> No
     gap, number = np.array([np.nan, 1.0], np.float32), np.array([0.5, 1.0], np.float32)
 
     def result(values: Any) -> BenchResult:
-        made = Outputs(("y",), (values,))
-        difference = compare_outputs(Outputs(("y",), (gap,)), made)
+        made = outputs(values)
+        difference = compare_outputs(outputs(gap), made)
         return BenchResult("m.onnx", 1.0, 1.0, 1, 0.0, None, 0, bool(np.isfinite(values).all()), difference=difference)
 
     def report(values: Any) -> BenchReport:
