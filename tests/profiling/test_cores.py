@@ -1,36 +1,20 @@
 """Cores are measured on at the same time only where that changes nothing."""
 
-from threading import Lock
-from time import sleep
-
 from tests.fakes import FakeClient, FakeRuntime, fake_seconds
 
 from edgewright.graph.types import LayerSpec
 from edgewright.profiling.batch import Circumstances, Workplace
-from edgewright.profiling.cores import undisturbed
+from edgewright.profiling.cores import _LAYERS, _REPEATS, undisturbed
 from edgewright.profiling.local import cores
 
 
 class Shared(FakeClient):
-    """Takes `factor` times as long while another one of them is at work."""
-
-    lock, at_work = Lock(), 0
+    """Takes `factor` times as long once it was measured by itself: from then on the others are at work, too."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
-        self.factor = factor
-
-    def ask(self, job: str, timeout_s: float = 120.0, **arguments: object) -> dict[str, object]:
-        with Shared.lock:
-            Shared.at_work += 1
-        sleep(0.005)
-        self.seconds = lambda layer: fake_seconds(layer) * (self.factor if Shared.at_work > 1 else 1)
-        try:
-            return super().ask(job, timeout_s, **arguments)
-        finally:
-            sleep(0.005)
-            with Shared.lock:
-                Shared.at_work -= 1
+        self.alone = len(_LAYERS) * _REPEATS
+        self.seconds = lambda layer: fake_seconds(layer) * (factor if len(self.batches) >= self.alone else 1)
 
 
 def place(client: FakeClient) -> Workplace:
