@@ -11,9 +11,9 @@ The first trains: each method narrows the same trained networks, one for each se
 operations or parameters, whatever it is steered by), on a ladder that is walked by bisection. The smallest share counts
 at which the networks are no more than --max-drop points (0.5) worse than the uncompressed ones on the validation data,
 in the mean of the seeds. A row for each task, method and seed goes into the file, the networks into a folder beside;
-what is there is not run again. The second measures: for
-each task and seed all methods in one comparison, in turns, in fresh processes, one thread. The third asks `compress`
-for times, trains nothing, and tells what the ONNX files take. The last prints the tables.
+what is there is not run again. The second measures: for each task and seed all methods in one comparison, in turns, in
+fresh processes, one thread. The third asks `compress` for times, trains nothing (weights do not matter to time), and
+tells what the ONNX files take. The last prints the tables.
 
 DIR holds the data sets; see examples/example_data.py for where they can be had. Trained networks are kept in a folder
 named by EXAMPLE_NETWORKS. --quick walks one rung of the ladder, from networks that were trained for a few steps only.
@@ -141,7 +141,8 @@ def ask_for_times(options: argparse.Namespace) -> None:
 
     for task in options.tasks.split(","):
         recipe = recipes()[task]
-        whole = example_training.task(recipe, recipe.data())
+        fresh = example_training.untrained(recipe, recipe.data())  # time does not depend on weights
+        whole = replace(fresh, evaluate=lambda _: 0.0)
         for share in map(float, options.targets.split(",")):
             with tempfile.TemporaryDirectory() as folder:
                 view = ew.compress(whole, device=options.device, time=share, out=Path(folder) / "o", steps=0).view

@@ -62,8 +62,9 @@ def uncompressed(place: Place, _: float) -> nn.Module:
 
 
 def ours(place: Place, share: float) -> nn.Module:
-    """Taylor scores, the widths that keep the most of them within a predicted time, and distillation."""
-    aim = Aim(share, steps=max(place.steps - _ROUNDS * _SCORED, 0), rounds=_ROUNDS, batches=_SCORED)
+    """Taylor scores, the widths that keep the most of them within a predicted time, weights that make up for what went,
+    and distillation; batches are seen twice before training, for the scores and for the weights."""
+    aim = Aim(share, steps=max(place.steps - 2 * _ROUNDS * _SCORED, 0), rounds=_ROUNDS, batches=_SCORED)
     return _compressed(place, aim, replace(place.settings(), distill=_DISTILLED))
 
 

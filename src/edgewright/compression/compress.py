@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from edgewright.compression.aim import Aim, Device
+from edgewright.compression.choice import ranking
+from edgewright.compression.compensation import compensated_cut
 from edgewright.compression.deepiot.method import Run, deepiot
 from edgewright.compression.deepiot.method import Settings as PlaySettings
 from edgewright.compression.importance import taylor
@@ -256,7 +258,11 @@ class Compression:
             self.aim, self.device, network, {name: own.tolist() for name, own in scores.items()},
             self._objective(network, self.aim.steer), self._objective(network, "time"), self._known, self._say,
         )  # fmt: skip
-        return settlement.settle(target, self._correction(), index == self.rounds - 1)
+        cut, made = settlement.settle(target, self._correction(), index == self.rounds - 1)
+        if not self.task.has_batches:
+            return cut, made
+        plan = settlement.objective.plan(tuple(map(len, cut.channels)), ranking(settlement.scores))
+        return compensated_cut(self.task, network, plan, self.aim.batches, seed), made
 
     def _played(self, network: Network) -> tuple[Network, Round]:
         """What DeepIoT's compressor and critic agree on."""

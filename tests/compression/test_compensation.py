@@ -1,0 +1,89 @@
+"""Channels that the others can stand in for are not missed, whatever kind of layer reads them."""
+
+from collections.abc import Callable
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+
+from edgewright.compression.compensation import compensated  # noqa: E402
+from edgewright.compression.network import Network  # noqa: E402
+from edgewright.compression.objective import Objective  # noqa: E402
+
+WIDTH = 8
+
+
+class Dense(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.made, self.last = nn.Linear(6, WIDTH), nn.Linear(WIDTH, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.relu(self.made(x.mean(2))))
+
+
+class Convolutional(nn.Module):
+    """A convolution read by another one, and one that is laid flat."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made, self.again = nn.Conv1d(6, WIDTH, 3), nn.Conv1d(WIDTH, WIDTH, 3)
+        self.last = nn.Linear(WIDTH * 6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.relu(self.again(torch.relu(self.made(x)))).flatten(1))
+
+
+class Recurrent(nn.Module):
+    """Stacked layers, read by each other, by themselves and by a linear layer."""
+
+    def __init__(self, kind: type[nn.GRU] | type[nn.LSTM], both: bool) -> None:
+        super().__init__()
+        self.recurrent = kind(6, WIDTH, 2, batch_first=True, bidirectional=both)
+        self.last = nn.Linear(WIDTH * (1 + both), 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.recurrent(x.transpose(1, 2))[0].mean(1))
+
+
+def double(network: Network) -> None:
+    """Makes the second half of the units of each group twins of the first half."""
+    half = WIDTH // 2
+    parameters = dict(network.module.named_parameters())
+    with torch.no_grad():
+        for group in network.stored:
+            for member in group.members:
+                if member.axis == 0:
+                    first, second = (member.positions(range(s, s + half)) for s in (0, half))
+                    parameters[member.tensor][list(second)] = parameters[member.tensor][list(first)]
+
+
+MODULES = (
+    Dense, Convolutional, lambda: Recurrent(nn.GRU, False), lambda: Recurrent(nn.LSTM, False),
+    lambda: Recurrent(nn.GRU, True),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("build", MODULES, ids=["dense", "convolutional", "gru", "lstm", "both directions"])
+def test_twins_stand_in_for_each_other(build: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    x, unseen = torch.randn(64, 6, 10), torch.randn(16, 6, 10)
+    network = Network.of(build().eval(), (x[:1],))
+    double(network)
+    kept = {group.name: range(WIDTH // 2) for group in network.groups}
+    widths = tuple(WIDTH // 2 for _ in network.groups)
+    plan = Objective.of(network.reading.graph, network.groups, None, 1, "parameters").plan(
+        widths, {group.name: range(WIDTH) for group in network.groups}
+    )
+    before = {name: value.clone() for name, value in network.module.state_dict().items()}
+    module = compensated(network, kept, lambda live: live(x))
+    cut = Network.of(module, (x[:1],)).cut(plan).module
+    plain = network.cut(plan).module
+    with torch.no_grad():
+        wanted = network.module(unseen)
+        off, plain_off = (float((one(unseen) - wanted).norm() / wanted.norm()) for one in (cut, plain))
+    assert off < 0.02
+    assert plain_off > 0.1
+    assert all(torch.equal(value, before[name]) for name, value in network.module.state_dict().items())
