@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
         help="measure the layers of these networks and those beside them, instead of layers of every kind",
     )
     command.add_argument(
-        "--budget", type=seconds, metavar="TIME", help="how long to measure, in all (8m; 60s with --for)"
+        "--budget", type=seconds, metavar="TIME", help="how long to measure, in all (7m; 60s with --for)"
     )
     command.add_argument("--name", help="the name in the device store (local; local-litert with that runtime)")
     command.add_argument(
