@@ -70,6 +70,15 @@ def test_order_and_mixture_do_not_matter(model: ExecutionTimeModel) -> None:
     assert model.predict(mixed[::-1])[::-1].tolist() == pytest.approx(together.tolist())
 
 
+def test_what_fills_the_last_block_of_a_width_is_1_to_32() -> None:
+    widths = (1, 32, 33, 48, 64)
+    dense = tabulate([LayerSpec("fully_connected", ((1, 8),), ((1, width),)) for width in widths])
+    windowed = tabulate([conv(8, width, 14) for width in widths])
+    assert dense.column("out_features_in_last_block").tolist() == [1, 32, 1, 16, 32]
+    assert windowed.column("out_channels_in_last_block").tolist() == [1, 32, 1, 16, 32]
+    assert "out_channels_in_last_block" in windowed.questions
+
+
 def test_no_layers_are_no_seconds(model: ExecutionTimeModel) -> None:
     assert model.predict([]).shape == (0,)
 

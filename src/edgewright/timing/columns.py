@@ -46,11 +46,23 @@ def _copies(*sides: Column) -> Column:
     return pieces * (inputs + outputs - 1)
 
 
+BLOCK = 32
+
+
+def _in_last_block(width: Column) -> Column:
+    """How much of its last block of 32 a width fills: 1 to 32."""
+    return (width - 1) % BLOCK + 1
+
+
 DERIVED: Mapping[str, Derived] = {
     "out_area": Derived(("out_height", "out_width"), lambda height, width: height * width),
     "kernel_area": Derived(("kernel_h", "kernel_w"), lambda height, width: height * width),
     "in_channels_per_group": Derived(("in_channels", "groups"), lambda channels, groups: channels / groups),
     "out_channels_per_group": Derived(("out_channels", "groups"), lambda channels, groups: channels / groups),
+    "out_channels_in_last_block": Derived(
+        ("out_channels", "groups", "kernel_h"), lambda channels, groups, _: _in_last_block(channels / groups)
+    ),
+    "out_features_in_last_block": Derived(("out_features",), _in_last_block),
     "vertical_scale": Derived(
         ("inputs", "in_height", "out_height"), lambda _, given, made: made / np.maximum(given, 1)
     ),

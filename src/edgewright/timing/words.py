@@ -15,6 +15,8 @@ WORDS: Mapping[str, str] = {
     "out_features": "output features",
     "in_height": "input height",
     "in_width": "input width",
+    "out_channels_in_last_block": "output channels in the last block of 32",
+    "out_features_in_last_block": "output features in the last block of 32",
     "out_height": "output height",
     "out_width": "output width",
     "out_area": "output pixels",
