@@ -11,6 +11,7 @@ MMAP_THRESHOLD_BYTES = 16 * 1024
 _HEADER_BYTES = 64
 _HEAP_SPREAD = 2.5
 _PATTERN_GRAIN = 256
+_SPARED_SHARE, _MOST_SPARED_BYTES = 128, 16 * 1024
 
 
 def live_bytes(events: Sequence[Event], cost: Callable[[int], int] = lambda size: size) -> Iterator[tuple[Event, int]]:
@@ -71,10 +72,13 @@ def arena_peak(
 def region_peak(events: Sequence[Event], first_region_bytes: int) -> int:
     """Bytes of an arena with a first region of that size, in the worst case.
 
-    Kernels of some networks keep a little in the arena from loading on, which may just spoil a region that fits.
+    Kernels of some networks keep a little in the arena from loading on, which may just spoil a region that fits: the
+    more the larger the network is.
     """
-    arenas = [arena_peak(events, first_region_bytes, spared_bytes=spared) for spared in (0, 1024, 16 * 1024)]
-    return max(arena.resident_bytes for arena in arenas)
+    free = arena_peak(events, first_region_bytes)
+    large = min(free.written_bytes // _SPARED_SHARE, _MOST_SPARED_BYTES)
+    arenas = [arena_peak(events, first_region_bytes, spared_bytes=spared) for spared in (1024, large)]
+    return max(arena.resident_bytes for arena in (free, *arenas))
 
 
 def pattern_peak(events: Sequence[Event]) -> Arena:
