@@ -21,13 +21,13 @@ _ANCHOR_SEED = 4711
 
 FAMILY_WEIGHTS: Mapping[str, float] = MappingProxyType(
     {
-        "conv": 50, "depthwise_conv": 22, "fully_connected": 11, "transposed_conv": 6, "matmul": 6,
-        "max_pool": 8, "average_pool": 6, "global_pool": 4, "gru": 5, "lstm": 5, "rnn": 4,
+        "conv": 50, "depthwise_conv": 22, "fully_connected": 11, "transposed_conv": 8, "matmul": 9,
+        "max_pool": 8, "average_pool": 6, "global_pool": 4, "gru": 5, "lstm": 6, "rnn": 5,
         "unary": 7, "binary": 8, "normalization": 4, "softmax": 5, "reduction": 10, "resize": 5,
-        "concat": 4, "split": 3, "slice": 7, "pad": 5, "transpose": 8, "gather": 6, "expand": 3, "cast": 1.5,
+        "concat": 4, "split": 3, "slice": 8, "pad": 5, "transpose": 9, "gather": 9, "expand": 4, "cast": 2,
         "reorder": 1,
-        "conv_int8": 9, "depthwise_conv_int8": 6, "fully_connected_int8": 3, "max_pool_int8": 2,
-        "average_pool_int8": 2, "global_pool_int8": 1, "unary_int8": 0.5, "binary_int8": 2, "concat_int8": 3,
+        "conv_int8": 11, "depthwise_conv_int8": 9, "fully_connected_int8": 4, "max_pool_int8": 2,
+        "average_pool_int8": 2, "global_pool_int8": 1, "unary_int8": 0.5, "binary_int8": 2, "concat_int8": 5,
         "quantize_int8": 1, "dequantize_int8": 1,
     }
 )  # fmt: skip
