@@ -32,7 +32,7 @@ FIRST: Mapping[str, tuple[Split, ...]] = {
 }
 """Grouped convolutions, those with a channel multiplier or one spatial axis, transposed ones that don't enlarge their
 input, and reductions over rows or columns."""
-APART: Mapping[str, int] = {"transposed_conv": 40}
+APART: Mapping[str, int] = {"transposed_conv": 20}
 """So many rows at least are parted from the others; `MIN_SUPPORT` where it isn't told."""
 
 
