@@ -77,7 +77,7 @@ def _table(task: str, rows: Sequence[Row], times: Mapping[tuple[str, int], Row])
     seeds = len({row["seed"] for row in rows})
     lines = [
         f"| {task} ({seeds} seed{'s' if seeds > 1 else ''}) | test accuracy | validation | parameters | operations "
-        "| time | time over uncompressed, 95 % | predicted |",
+        "| time | time over uncompressed, range | predicted |",
         "|---|---|---|---|---|---|---|---|",
     ]
     whole = {row["seed"]: row for row in rows if row["method"] == FIRST}
@@ -95,15 +95,13 @@ def _line(method: str, own: Sequence[Row], whole: Mapping[int, Row], times: Mapp
     timed = [times[row["task"], row["seed"]] for row in own if (row["task"], row["seed"]) in times]
     timed = [one for one in timed if method in one["times_s"]]
     ratios = [one["ratios"].get(method, [1.0, 1.0, 1.0]) for one in timed]
-    value, low, high = (
-        f"{_geometric([ratio[index] for ratio in ratios]):.3f}" if ratios else "-" for index in range(3)
-    )
     micro = f"{1e6 * statistics.mean(one['times_s'][method] for one in timed):.0f} us" if timed else "-"
-    test, valid = (100 * statistics.mean(row[name] for row in own) for name in ("test", "valid"))
-    value, low, high = (_geometric([ratio[index] for ratio in ratios]) if ratios else 1.0 for index in range(3))
+    test, valid = (_mean_and_range([100 * row[name] for row in own]) for name in ("test", "valid"))
+    value = _geometric([ratio[0] for ratio in ratios]) if ratios else 1.0
+    low, high = (most([ratio[index] for ratio in ratios], default=1.0) for index, most in ((1, min), (2, max)))
     between = f"{value:.3f} ({low:.3f} to {high:.3f})" if ratios else "-"
     return (
-        f"| {method} | {test:.2f} % | {valid:.2f} % | {share('parameters')} | {share('operations')} | {micro} "
+        f"| {method} | {test} | {valid} | {share('parameters')} | {share('operations')} | {micro} "
         f"| {between} | {share('predicted_s')} |"
     )
 
@@ -132,6 +130,11 @@ def _ratio(times: Mapping[tuple[str, int], Row], task: str, method: str) -> str:
     own = [one["times_s"] for key, one in times.items() if key[0] == task]
     ratios = [one[OURS] / one[method] for one in own if OURS in one and method in one]
     return f"{_geometric(ratios):.2f}" if ratios else "-"
+
+
+def _mean_and_range(values: Sequence[float]) -> str:
+    mean = f"{statistics.mean(values):.2f} %"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.1f} to {max(values):.1f})"
 
 
 def _geometric(values: Sequence[float]) -> float:

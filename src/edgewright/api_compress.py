@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgewright.report.compress_figures import Asked
     from edgewright.report.compress_view import CompressView
 
-STEPS, ROUNDS, BATCHES = 1000, 2, 50
+STEPS, BATCHES = 1000, 50
 METHODS, STEERS = ("taylor", "deepiot"), ("time", "energy", "operations", "parameters")
 ONNX, WEIGHTS, REPORT, CHECKPOINT = "model.onnx", "model.pt", "report.json", "checkpoint.pt"
 _PROOF_S = 4.0
@@ -50,7 +50,7 @@ def compress(
     method: str = "taylor",
     steer: str = "time",
     steps: int = STEPS,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
     score_batches: int = BATCHES,
     distill: float = 0.0,
     seed: int = 0,
@@ -66,11 +66,11 @@ def compress(
     `example_input`, `evaluate(module)`, and `train(module, steps)` or `batches(seed)` with `loss(module, batch)`.
     `time` is a share of what the network takes now (0.5), or a time ("4ms"); `energy` is a share of its energy instead,
     where the device's profile has any; with `steer` the share is of the operations or the parameters. `max_drop` is in
-    points: the network is cut in rounds as far as it holds the accuracy. `steps` of training are those of all rounds
-    together. `out` is a folder for the ONNX file, the weights and the report; a killed run goes on from there with
-    `resume`. The time of the ONNX file is measured, where the device is this machine, and the widths are corrected by
-    it before the network is trained. Raises ModelError, DataError, BudgetError, TrainingError, StoreError,
-    MeasurementError.
+    points: the network is cut in `rounds` (2 then, else 1) as far as it holds the accuracy. `steps` of training are
+    those of all rounds together. `out` is a folder for the ONNX file, the weights and the report; a killed run goes on
+    from there with `resume`. The time of the ONNX file is measured, where the device is this machine, and the widths
+    are corrected by it before the network is trained. Raises ModelError, DataError, BudgetError, TrainingError,
+    StoreError, MeasurementError.
     """
     if method not in METHODS or steer not in STEERS:
         raise BudgetError(f"methods are {', '.join(METHODS)}, and steering is by {', '.join(STEERS)}")
@@ -78,6 +78,7 @@ def compress(
         raise BudgetError("give a target: either time, such as 0.5 or 4ms, or energy, such as 0.5")
     steer = steer if energy is None else "energy"
     value, is_absolute = _target(energy if time is None else time, steer)
+    rounds = rounds if rounds is not None else 1 if max_drop is None else 2
     if steps < 0 or rounds < 1 or score_batches < 1 or not 0 <= distill <= 1:
         raise BudgetError("steps can't be below 0, rounds and score batches not below 1, and distill is from 0 to 1")
     task, name = _task(model, example_input, train, evaluate, batches, loss)

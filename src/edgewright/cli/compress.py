@@ -49,8 +49,7 @@ def _add_training(command: argparse.ArgumentParser) -> None:
         help=f"steps of training, of all rounds together ({api_compress.STEPS})",
     )  # fmt: skip
     command.add_argument(
-        "--rounds", type=int, default=api_compress.ROUNDS, metavar="N",
-        help=f"the network is cut and trained so many times ({api_compress.ROUNDS})",
+        "--rounds", type=int, metavar="N", help="the network is cut and trained so many times (1; 2 with --max-drop)"
     )  # fmt: skip
     command.add_argument(
         "--distill", type=float, default=0.0, metavar="SHARE", help="of the loss, from the uncompressed network (0)"
