@@ -4,9 +4,9 @@
                                 [--models FOLDER] [--device NAME]
 
 `yolo`: YOLOv2's first 16 layers at 12 MB and 10 MB, with times and outputs by `bench`. `peaks`: predicted against
-measured peaks at up to five budgets a network. `slowdown`: the least memory at 1.1 times the time, as `tile` measures it;
-its proof is measured apart from that. `search`: how long the search takes on one core. With --models the ONNX files of that folder are added to the networks; with
---device times are those learned on it.
+measured peaks at up to five budgets a network. `slowdown`: the least memory at 1.1 times the time, as `tile` measures
+it; its proof is measured apart from that. `search`: how long the search takes on one core. With --models the ONNX files
+of that folder are added to the networks; with --device times are those learned on it.
 """
 
 import argparse
@@ -145,10 +145,12 @@ def slowdown(networks: Mapping[str, Path], folder: Path, settings: Sequence[str]
                 before, after = untiled.peak_bytes or before, tiled.peak_bytes or after
                 time = tiled.median_s / untiled.median_s
             ratios.append(after / before)
-            raced = found.raced if found.raced and found.raced.ratio else None
+            raced = ""
+            if found.raced is not None and found.raced.ratio is not None:
+                raced = f"{found.raced.ratio:.3f} ({found.raced.ratio_low:.3f} to {found.raced.ratio_high:.3f})"
             table.add_row(
                 name, format_bytes(before), format_bytes(after), f"{ratios[-1]:.3f}", f"{found.time_ratio:.3f}",
-                f"{raced.ratio:.3f} ({raced.ratio_low:.3f} to {raced.ratio_high:.3f})" if raced else "", f"{time:.3f}", f"{1 + found.extra_percent / 100:.3f}",
+                raced, f"{time:.3f}", f"{1 + found.extra_percent / 100:.3f}",
             )  # fmt: skip
         print_table(f"The least memory at {SLOWDOWN} times the time, {way} settings", table)
         print(f"geometric mean of memory: {math.exp(sum(map(math.log, ratios)) / len(ratios)):.3f}")
