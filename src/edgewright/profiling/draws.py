@@ -14,7 +14,7 @@ DRAWS: Mapping[str, Draw] = MappingProxyType({**windowed.DRAWS, **elementwise.DR
 MOST_WORK = 1.5e8
 MOST_ITEMS = 2.5e6
 _MACS_AN_ITEM, _MACS_A_PARAMETER = 10, 2.5
-MOST_PARAMETERS = 2e7
+MOST_PARAMETERS = 4e7
 _SMALL_ITEM = 0.5
 _PATIENCE = 2000
 

@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from onnx import ModelProto, TensorProto, helper
+from onnx import ModelProto, TensorProto, helper, numpy_helper
 from tests.formats.onnx.build import ints, model, node, zeros
 from tests.networks import feed, networks, run
 
@@ -323,6 +323,15 @@ def test_known_shapes_go_before_what_is_inferred() -> None:
     known = read(model(nodes, {"x": MAP}, "y"), known_shapes={"a": (1, 3), "y": (1, 3)})
     assert known.ops[0].variant == "mystery"
     assert known.tensors["y"].shape == (1, 3)
+
+
+def test_known_shapes_that_contradict_an_op_leave_its_type_known() -> None:
+    proto = model([node("Reshape", "x", "a"), node("Relu", "a", "y")], {"x": MAP}, "y", {})
+    proto.graph.node[0].input[:] = ["x", "to"]
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([-1, 7919], np.int64), "to"))
+    graph = read(proto, known_shapes={"a": (1, 3), "y": (1, 3)})
+    assert (graph.tensors["a"].shape, graph.tensors["a"].dtype) == ((1, 3), "float32")
+    assert graph.tensors["y"].dtype == "float32"
 
 
 def test_shapes_that_the_file_declares_are_used_where_nothing_better_is_known() -> None:

@@ -45,7 +45,14 @@ def infer(
             found = {node.output[0]: values.types[node.input[0]]}
         for name in filter(None, node.output):
             values.types[name] = _best(name, found.get(name), declared.get(name), known)
+            if name in known and not values.types[name].tensor_type.elem_type:
+                values.types[name].tensor_type.elem_type = _element_type(node.input, values)
         fold(node, values, model)
+
+
+def _element_type(inputs: Sequence[str], values: Values) -> int:
+    """That of the first input: shapes that the caller knows may contradict the op, so that inference says nothing."""
+    return next((values.types[name].tensor_type.elem_type for name in inputs if name in values.types), 0)
 
 
 def _constant_types(node: NodeProto) -> dict[str, TypeProto]:
