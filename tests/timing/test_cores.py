@@ -54,7 +54,7 @@ def profile_of(layers: list[LayerSpec]) -> Profile:
 
 
 def test_what_is_learned_does_not_depend_on_the_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn = [layer for number in range(1, 5) for layer in GeneralPlan().batch(number, [])]
+    drawn = [layer for number in range(1, 13) for layer in GeneralPlan().batch(number, [])]
     profile = profile_of([layer for layer in drawn if layer.family in ("unary", "fully_connected")])
     asked = []
 

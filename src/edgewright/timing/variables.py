@@ -10,6 +10,7 @@ from edgewright.graph.cost import GATES, POOLS, Cost, cost
 from edgewright.timing.columns import Column, Table
 
 Blocks = Mapping[str, int]
+Composed = Callable[[Table, Mapping[str, Column], Cost], Any]
 
 CHANNEL_BLOCKS: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64)
 WIDTH_BLOCKS: tuple[int, ...] = (1, 4, 6, 8, 14, 16)
@@ -18,6 +19,10 @@ TILE_BLOCKS: tuple[int, ...] = (1, 4, 8, 16, 32)
 PASS = 64
 PIXEL_BLOCK = 16
 """Matrix products take the pixels of a map in blocks, so that small maps waste the most."""
+INNER_PASSES = (128, 256)
+"""Matrix products take the inner dimension in pieces like these, and add to every output once for each."""
+ROW_PASS = 12
+"""Rows that a matrix product computes at once, passing over all parameters once for them."""
 PARTLY_READ = frozenset({"slice", "gather"})
 """Of their input they read no more than they write."""
 ROW_BLOCKS: tuple[int, ...] = (1, 2, 4, 6, 7, 8, 12, 14)
@@ -102,6 +107,11 @@ def _overhang(columns: Mapping[str, Column]) -> Column:
     return share
 
 
+def _inner_passes(piece: int) -> Composed:
+    """Output items, each time they are added to where `piece` input features are taken at a time."""
+    return lambda table, columns, needs: needs.output_items * np.ceil(columns["in_features"] / piece)
+
+
 def _copied(table: Table, block: int) -> Column:
     """Items copied, where each contiguous piece takes whole blocks."""
     return table.column("copies") * round_up(table.column("copied_items"), block)
@@ -114,7 +124,9 @@ def round_up(column: Column, block: int, groups: Column | None = None) -> Column
     return np.ceil(column / groups / block) * block * groups
 
 
-_COMPOSED: Mapping[str, Callable[[Table, Mapping[str, Column], Cost], Any]] = {
+_COMPOSED: Mapping[str, Composed] = {
+    **{f"output_passes_by_{piece}": _inner_passes(piece) for piece in INNER_PASSES},
+    "parameter_passes": lambda table, columns, needs: needs.parameter_items * np.ceil(table.columns["rows"] / ROW_PASS),
     "inside_macs": lambda table, columns, needs: needs.macs * table.inside_share,
     "group_calls": lambda table, columns, needs: columns["batch"] * columns["groups"],
     "pixel_block_macs": lambda table, columns, needs: needs.macs * _overhang(columns),
@@ -240,7 +252,16 @@ _BASES: Mapping[str, Basis] = {
     ),
     **dict.fromkeys(POOLS, _POOL),
     "fully_connected": Basis(
-        ("macs", "input_items", "output_items", "parameter_items", *_BEYOND, *_FINELY_BEYOND),
+        (
+            "macs",
+            "input_items",
+            "output_items",
+            "parameter_items",
+            *_BEYOND,
+            *_FINELY_BEYOND,
+            *(f"output_passes_by_{piece}" for piece in INNER_PASSES),
+            "parameter_passes",
+        ),
         {"in_features": CHANNEL_BLOCKS, "out_features": CHANNEL_BLOCKS, "rows": ROW_BLOCKS},
         {},
     ),
