@@ -9,6 +9,7 @@ import pytest
 from tests.fakes import FakeClient, FakeRuntime, fake_seconds
 
 from edgewright.errors import DeviceError, RuntimeRefusedError, StoreError
+from edgewright.graph.cost import layer_bytes
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement, Profile
 from edgewright.profiling.batch import (
@@ -166,9 +167,13 @@ def test_several_places_share_a_batch_and_tell_of_it_in_order() -> None:
     layers = GeneralPlan().batch(1, [])
     clients = [Busy(), Busy()]
     made = measure([place(client) for client in clients], layers, "t/0")
-    assert [m.layer for m in made] == list(dict.fromkeys(layers))
+    asked = list(dict.fromkeys(layers))
+    streaming = [layer for layer in asked if layer_bytes(layer) > 2**24]
+    assert streaming  # and they come last, on the first place, with nothing beside them
+    assert [m.layer for m in made] == [layer for layer in asked if layer not in streaming] + streaming
     first, second = (len(client.batches) for client in clients)
     assert min(first, second) > 0 and first + second == len(made)
+    assert [batch[0] for batch in clients[0].batches[-len(streaming) :]] == streaming
     assert not any(client.overlapped for client in clients)
 
 

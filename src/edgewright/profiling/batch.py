@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from edgewright.errors import DeviceError, RuntimeRefusedError
+from edgewright.graph.cost import layer_bytes
 from edgewright.graph.types import LayerSpec, Shape
 from edgewright.profile import WHOLE, Measurement
 from edgewright.runtimes.base import ExecutedLayer, Runtime
@@ -22,6 +23,8 @@ _CALIBRATION_LIMIT_S = 0.1
 _LEAST_S, _CLOCK_S = 1e-7, 5e-7
 _PREPARED = 2
 """Models on their way to each place: one that runs, and one that is built or read meanwhile."""
+_STREAMED_BYTES = 2**24
+"""A layer that moves more than that waits for memory, and differs with what other cores do."""
 _TINY = LayerSpec("unary", ((1, 64),), ((1, 64),), variant="abs")
 
 
@@ -92,31 +95,34 @@ def measure(
 ) -> list[Measurement]:
     """Measurements of the layers, each in a model of its own, with the reorders and the like that came with it.
 
-    Each runs on the next place that is free; meanwhile others are prepared. A layer that the runtime refuses or crashes
-    on is left out. Then, if wanted, those of the layers `together` in one model, between two runs of each of which all
-    the others run, as in a network: one measurement, of all of them, where the runtime does not tell them apart; none
-    where it refuses the model. Raises DeviceError where not even starting a harness works.
+    Each runs on the next place that is free; meanwhile others are prepared. Those that stream from memory, which all
+    places share, have the machine to themselves. A layer that the runtime refuses or crashes on is left out. Then, if
+    wanted, the layers `together` in one model, between two runs of each of which all the others run, as in a network:
+    one measurement, of all of them, where the runtime does not tell them apart; none where it refuses the model. Raises
+    DeviceError where not even starting a harness works.
     """
+    streams = {layer: layer_bytes(layer) > _STREAMED_BYTES for layer in layers}
+    found = _measured(places, [[layer] for layer, waits in streams.items() if not waits], name)
+    found += _measured(places[:1], [[layer] for layer, waits in streams.items() if waits], name)
+    built = [layer for layer in streams if _can_be_built(places[0].runtime, layer)] if together else []
+    return found + _measured(places[:1], [built], name, alone=False) if built else found
+
+
+def _measured(
+    places: Sequence[Workplace], models: Sequence[Sequence[LayerSpec]], name: str, alone: bool = True
+) -> list[Measurement]:
+    """Measurements of the layers of some models, in order."""
     free: SimpleQueue[Workplace] = SimpleQueue()
     for place in places:
         free.put(place)
-    runtime, asked = places[0].runtime, list(dict.fromkeys(layers))
     with ThreadPoolExecutor(_PREPARED * len(places)) as workers:
         try:
-            whole = workers.submit(lambda: _measure_together(free, runtime, asked, name)) if together else None
-            found = workers.map(lambda layer: _measure_if_it_runs(free, runtime, [layer], name), asked)
-            alone = [measurement for made in found for measurement in made]
-            return alone + whole.result() if whole else alone
+            runtime = places[0].runtime
+            found = workers.map(lambda layers: _measure_if_it_runs(free, runtime, layers, name, alone), models)
+            return [measurement for made in found for measurement in made]
         except BaseException:
             workers.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-def _measure_together(
-    free: SimpleQueue[Workplace], runtime: Runtime, layers: Sequence[LayerSpec], name: str
-) -> list[Measurement]:
-    built = [layer for layer in layers if _can_be_built(runtime, layer)]
-    return _measure_if_it_runs(free, runtime, built, name, alone=False) if built else []
 
 
 def _can_be_built(runtime: Runtime, layer: LayerSpec) -> bool:
@@ -128,7 +134,7 @@ def _can_be_built(runtime: Runtime, layer: LayerSpec) -> bool:
 
 
 def _measure_if_it_runs(
-    free: SimpleQueue[Workplace], runtime: Runtime, layers: Sequence[LayerSpec], name: str, alone: bool = True
+    free: SimpleQueue[Workplace], runtime: Runtime, layers: Sequence[LayerSpec], name: str, alone: bool
 ) -> list[Measurement]:
     """Measurements of the layers of one model; none where it can't be built, or the runtime refuses it or crashes."""
     try:
