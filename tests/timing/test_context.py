@@ -8,7 +8,7 @@ from edgewright.graph.types import LayerSpec
 from edgewright.profile import Measurement, Profile
 from edgewright.profiling.draws import draw
 from edgewright.timing import fit
-from edgewright.timing.context import Context, cold_share, fit_context
+from edgewright.timing.context import MOST_DENSE, Context, cold_share, fit_context
 from edgewright.timing.model import ExecutionTimeModel
 
 TRUE = Context(8e-11, dense_weight_s=2e-11, moved_s=3e-12, layer_s=2e-6, capacity_bytes=2.0**20, most_bytes=2.0**20)
@@ -47,10 +47,11 @@ def test_weights_are_cold_to_the_share_that_they_outgrow_the_caches() -> None:
     assert cold_share(1.0, 0.0) == 1
 
 
-def test_what_is_added_follows_from_weights_and_bytes_moved() -> None:
-    layer = LayerSpec("fully_connected", ((1, 2048),), ((1, 2048),))
-    weights = 4 * 2048 * 2048
-    expected = TRUE.weight_s * TRUE.most_bytes + TRUE.dense_weight_s * weights
+@pytest.mark.parametrize(("side", "waited"), [(2048, 4 * 2048**2), (8192, MOST_DENSE)], ids=["cached", "cold alone"])
+def test_what_is_added_follows_from_weights_and_bytes_moved(side: int, waited: float) -> None:
+    layer = LayerSpec("fully_connected", ((1, side),), ((1, side),))
+    weights = 4 * side * side
+    expected = TRUE.weight_s * TRUE.most_bytes + TRUE.dense_weight_s * waited
     expected += TRUE.moved_s * (layer_bytes(layer) - weights) + TRUE.layer_s
     assert TRUE.added([layer])[0] == pytest.approx(expected)
     assert Context().added([layer])[0] == 0

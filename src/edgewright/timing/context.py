@@ -23,6 +23,8 @@ CAPACITIES = tuple(float(2**power) for power in range(16, 26, 2))
 MOST = tuple(float(2**power) for power in range(16, 25, 2))
 """Bytes of a layer's weights, from 64 KiB to 16 MiB, that it is tried to wait for."""
 DENSE = frozenset({"fully_connected", "matmul"})
+MOST_DENSE = float(2**25)
+"""Bytes of weights that caches still hold of a dense layer that is measured alone; more are cold there too."""
 FEWEST = 60
 """So many layers must have been measured both ways to say anything."""
 
@@ -33,7 +35,7 @@ class Context:
 
     Weights are cold to the share that all weights of the network go beyond `capacity_bytes`, wholly at twice that.
     Layers use theirs again and again, so that no more than the first `most_bytes` are waited for (`weight_s`); dense
-    ones use each once, and wait for all of them besides (`dense_weight_s`).
+    ones use each once, and wait for all besides that they would find in a cache alone (`dense_weight_s`).
     """
 
     weight_s: float = 0.0
@@ -113,4 +115,5 @@ def _columns(layers: Sequence[LayerSpec], sizes: Context, weights_bytes: float |
     moved = np.array([float(layer_bytes(layer)) for layer in layers]) - weights
     cold = weights * cold_share(weights.sum() if weights_bytes is None else weights_bytes, sizes.capacity_bytes)
     dense = np.array([layer.kind in DENSE for layer in layers])
-    return np.stack([np.minimum(cold, sizes.most_bytes), np.where(dense, cold, 0), moved, np.ones(len(layers))], axis=1)
+    waits = np.minimum(cold, sizes.most_bytes), np.where(dense, np.minimum(cold, MOST_DENSE), 0)
+    return np.stack([*waits, moved, np.ones(len(layers))], axis=1)
