@@ -1,5 +1,6 @@
 """Every command does its work, prints tables for people, and one JSON document for machines."""
 
+import os
 import re
 from pathlib import Path
 
@@ -81,11 +82,10 @@ def test_a_campaign_goes_on_where_it_stopped(run: Run, network: Path, home: Path
 
 
 def test_an_interrupted_campaign_says_how_to_go_on(run: Run, network: Path, device: FakeClient) -> None:
-    batches = device.batches
-    ask = device.ask
+    ask, store = device.ask, Path(os.environ["EDGEWRIGHT_HOME"])
 
     def interrupted(job: str, timeout_s: float = 1.0, **arguments: object) -> dict[str, object]:
-        if len(batches) > 6:
+        if any(len(path.read_text().splitlines()) > 1 for path in store.rglob("profile.jsonl")):
             raise KeyboardInterrupt
         return ask(job, timeout_s, **arguments)
 
