@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 TOO_FEW = "Too few layers of each kind were measured to hold any out: the errors are not known."
 TRUSTED_PERCENT = 7.0
 """Held-out errors up to this are shown as good."""
+DISTURBED_PERCENT = 15.0
+DISTURBED = "Other work disturbed this machine, so times are uncertain: `--fresh` measures again.\n"
+"""What is said where the same layers lie further apart than that."""
 
 
 def table(*columns: str, left: int = 1) -> Table:
@@ -56,6 +59,8 @@ def summary_table(device: "DeviceSummary") -> RenderableType:
             f"the same layer measured early and late: {device.noise_percent:.1f} % apart, "
             f"the late one {abs(device.drift_percent):.1f} % {'slower' if device.drift_percent >= 0 else 'faster'}\n"
         )
+        if device.noise_percent > DISTURBED_PERCENT:
+            told.append(DISTURBED, style="yellow")
     return Group(told, kinds_table(device.kinds) if device.kinds else Text(TOO_FEW))
 
 
