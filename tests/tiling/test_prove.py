@@ -1,19 +1,12 @@
 """The smallest plan that is measured to be fast enough is taken, whatever was predicted."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgewright.profiling.stats import Ratio
 from edgewright.tiling.prove import prove
-
-
-@dataclass(frozen=True)
-class Measured:
-    value: float
-    low: float
-    high: float
 
 
 class Track:
@@ -23,13 +16,13 @@ class Track:
         self.ratio, self.blur = ratio, blur
         self.raced: list[tuple[int, bool]] = []
 
-    def __call__(self, plans: Sequence[int], careful: bool) -> Sequence[Measured]:
+    def __call__(self, plans: Sequence[int], careful: bool) -> Sequence[Ratio]:
         self.raced += [(plan, careful) for plan in plans]
         found = []
         for plan in plans:
             off = self.blur * (0.1 if careful else 1.0)
             ratio = self.ratio(plan) + (0 if careful else off * (-1) ** plan)
-            found.append(Measured(ratio, ratio - off, ratio + off))
+            found.append(Ratio(ratio, ratio - off, ratio + off))
         return found
 
 
@@ -66,10 +59,10 @@ def test_a_disturbed_race_is_run_again() -> None:
     calm = Track(lambda plan: 1.08 - plan / 100)
     disturbed = iter([True])
 
-    def race(plans: Sequence[int], careful: bool) -> Sequence[Measured]:
+    def race(plans: Sequence[int], careful: bool) -> Sequence[Ratio]:
         found = calm(plans, careful)
         wide = careful and next(disturbed, False)
-        return [Measured(one.value, one.low - 0.1, one.high + 0.1) for one in found] if wide else found
+        return [Ratio(one.value, one.low - 0.1, one.high + 0.1) for one in found] if wide else found
 
     assert prove(range(3), 1.1, race).plan == 0
 

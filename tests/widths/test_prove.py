@@ -1,21 +1,14 @@
 """What is kept is what measures faster, whatever was predicted."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgewright.profiling.stats import Ratio
 from edgewright.widths.places import Widths
 from edgewright.widths.prove import prove
-
-
-@dataclass(frozen=True)
-class Measured:
-    value: float
-    low: float
-    high: float
 
 
 class Track:
@@ -25,11 +18,11 @@ class Track:
         self.seconds = seconds
         self.raced: list[Widths] = []
 
-    def __call__(self, plans: Sequence[Widths]) -> Sequence[Measured]:
+    def __call__(self, plans: Sequence[Widths]) -> Sequence[Ratio]:
         first, *others = plans
         self.raced += others
         ratios = [self.seconds(plan) / self.seconds(first) for plan in others]
-        return [Measured(ratio, 0.995 * ratio, 1.005 * ratio) for ratio in ratios]
+        return [Ratio(ratio, 0.995 * ratio, 1.005 * ratio) for ratio in ratios]
 
 
 def around(plan: Widths) -> list[Widths]:

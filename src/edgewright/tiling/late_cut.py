@@ -9,6 +9,7 @@ It is cut off where the tile is joined with others.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from edgewright.graph.geometry import ReceptiveField, axis_maps, full_region, input_regions
 from edgewright.graph.padding import Expresses
@@ -69,7 +70,7 @@ class _Widening:
                 for given, region in zip(op.inputs, regions, strict=True):
                     if region is not None and given in self.group.inputs and self._is_whole(op, given):
                         found.setdefault(given, []).append(region)
-        return {name: _hull(regions) for name, regions in found.items() if len(regions) > 1}
+        return {name: reduce(Region.hull, regions) for name, regions in found.items() if len(regions) > 1}
 
     def _is_whole(self, op: Op, name: str) -> bool:
         """Whether an op reads a tensor that moves along with what it makes on every axis."""
@@ -90,7 +91,7 @@ class _Widening:
         given = [name for name in op.inputs if name in self.made and self._is_whole(op, name)]
         if not given:
             return None
-        hull = _hull([wanted, *(self.made[name] for name in given)])
+        hull = reduce(Region.hull, (self.made[name] for name in given), wanted)
         for name in given:
             if self.made[name] != hull and self._can_grow(name):
                 self.wanted[name] = hull
@@ -126,10 +127,3 @@ class _Widening:
         if left != exact.padding and not self.expresses(op, given.shape, left):
             return None
         return replace(exact, inputs=(given, *exact.inputs[1:]), padding=left, made=region)
-
-
-def _hull(regions: list[Region]) -> Region:
-    found = regions[0]
-    for region in regions[1:]:
-        found = found.hull(region)
-    return found

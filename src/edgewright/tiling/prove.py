@@ -9,7 +9,9 @@ where it reaches out though its middle does not, that plan has a second chance, 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
+
+from edgewright.timing.interval import Interval
 
 SLOTS = 5
 """So many plans race the untiled network at a time."""
@@ -18,17 +20,6 @@ _LAST = 3
 """Plans that race at the end, and again the next larger ones where none of them proves to be fast enough."""
 _NEAR = 0.02
 """Plans slower than what was asked for by no more may still turn out to be fast enough."""
-
-
-class Interval(Protocol):
-    """A measured ratio of times and its confidence interval."""
-
-    @property
-    def value(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
 
 
 P = TypeVar("P")

@@ -112,6 +112,12 @@ def _inner_passes(piece: int) -> Composed:
     return lambda table, columns, needs: needs.output_items * np.ceil(columns["in_features"] / piece)
 
 
+def _runs(columns: Mapping[str, Column], needs: Cost) -> Column:
+    """Pieces that a transpose moves whole."""
+    runs: Column = needs.output_items / columns["run_items"]
+    return runs
+
+
 def _copied(table: Table, block: int) -> Column:
     """Items copied, where each contiguous piece takes whole blocks."""
     return table.column("copies") * round_up(table.column("copied_items"), block)
@@ -145,14 +151,10 @@ _COMPOSED: Mapping[str, Composed] = {
         * (columns["read_row"] / table.columns["read_row"])
         * (columns["written_row"] / table.columns["written_row"])
     ),
-    "runs": lambda table, columns, needs: needs.output_items / columns["run_items"],
-    "rows_read": lambda table, columns, needs: needs.output_items / columns["run_items"] / table.columns["read_row"],
-    "rows_written": lambda table, columns, needs: (
-        needs.output_items / columns["run_items"] / table.columns["written_row"]
-    ),
-    "runs_by_16": lambda table, columns, needs: (
-        needs.output_items / columns["run_items"] * round_up(columns["run_items"], 16)
-    ),
+    "runs": lambda table, columns, needs: _runs(columns, needs),
+    "rows_read": lambda table, columns, needs: _runs(columns, needs) / table.columns["read_row"],
+    "rows_written": lambda table, columns, needs: _runs(columns, needs) / table.columns["written_row"],
+    "runs_by_16": lambda table, columns, needs: _runs(columns, needs) * round_up(columns["run_items"], 16),
     "copies": lambda table, columns, needs: table.column("copies"),
     "kernel_rows": lambda table, columns, needs: output_rows(columns) * columns["kernel_h"],
     "kernel_row_items": lambda table, columns, needs: output_rows(columns) * columns["kernel_h"] * columns["in_width"],

@@ -7,8 +7,8 @@ and changes that do not prove their gain are dropped together, if the plan is no
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
+from edgewright.timing.interval import Interval
 from edgewright.widths.places import Widths
 
 SLOTS = 16
@@ -20,17 +20,6 @@ _AS_FAST = 1.002
 """Plans that differ by less are as fast as each other."""
 _LIKELY = 0.99
 """A variant whose time is below this share of the plan's is likely to be faster, if not proven."""
-
-
-class Interval(Protocol):
-    """A measured ratio of times and its confidence interval."""
-
-    @property
-    def value(self) -> float: ...
-    @property
-    def low(self) -> float: ...
-    @property
-    def high(self) -> float: ...
 
 
 Race = Callable[[Sequence[Widths]], Sequence[Interval]]

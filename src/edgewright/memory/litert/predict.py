@@ -134,13 +134,13 @@ def _workspace(graph: Graph, run: Sequence[Op], delegate: Delegate) -> Workspace
     ops: list[Op] = []
     for op in run:
         one = found.get(op.name)
-        if one is not None and op.kind == "fully_connected":
-            flat = f"{one.source} as rows of {op.name}"
-            tensors[flat] = replace(tensors[one.source], name=flat)
-            ops.append(Op(flat, "reshape", (one.source,), (flat,)))
-            ops.append(replace(op, inputs=(flat, *op.inputs[1:]), outputs=(one.output, *op.outputs[1:])))
-        elif one is not None:
-            ops.append(replace(op, inputs=(one.source, *op.inputs[1:]), outputs=(one.output, *op.outputs[1:])))
+        if one is not None:
+            source = one.source
+            if op.kind == "fully_connected":
+                source = f"{one.source} as rows of {op.name}"
+                tensors[source] = replace(tensors[one.source], name=source)
+                ops.append(Op(source, "reshape", (one.source,), (source,)))
+            ops.append(replace(op, inputs=(source, *op.inputs[1:]), outputs=(one.output, *op.outputs[1:])))
         elif op.kind in ("reshape", "copy"):
             ops.append(op)
     used = {name for op in ops for name in (*op.inputs, *op.outputs)} - held
