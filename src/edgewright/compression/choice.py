@@ -70,7 +70,7 @@ class Knapsack:
 
     def kept(self, widths: Widths) -> float:
         """What is kept at these widths, in values."""
-        return sum(self.value(group, width) for group, width in enumerate(widths))
+        return worth(self.values, widths)
 
     def value(self, group: int, width: int) -> float:
         values = self.values[group]
@@ -163,6 +163,11 @@ def values_of(scores: Sequence[Sequence[float]]) -> list[list[float]]:
             values.append(max(1 + log(max(share, _FAINT)) / -log(_FAINT), 0.0) / len(scores))
         found.append(values)
     return found
+
+
+def worth(values: Sequence[Sequence[float]], widths: Widths) -> float:
+    """What all groups are worth together at these widths; a group that is wider than it was is worth no more."""
+    return sum(own[min(width, len(own) - 1)] for own, width in zip(values, widths, strict=True))
 
 
 def share_of(value: float) -> float:

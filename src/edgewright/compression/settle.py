@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from edgewright.compression.aim import Aim, Device
-from edgewright.compression.choice import Chosen, Knapsack, ranking, share_of, values_of
+from edgewright.compression.choice import Chosen, Knapsack, ranking, share_of, values_of, worth
 from edgewright.compression.journal import Round
 from edgewright.compression.masks import masked_call
 from edgewright.compression.network import Network
@@ -114,7 +114,7 @@ class Settlement:
             if _is_near(share) or not rows:
                 return
             wanted = objective.cost(widths) * _AIM / share
-            kept = [sum(own[width] for own, width in zip(values, row, strict=True)) for row in rows]
+            kept = [worth(values, row) for row in rows]
             ranked = sorted(
                 zip(rows, objective.all_costs(rows), kept, strict=True),
                 key=lambda one: (max(abs(one[1] / wanted - 1), _CLOSE), -one[2]),
