@@ -64,7 +64,7 @@ def circumstances(profile: Profile, seed: int) -> str:
 def noise_percent(profile: Profile) -> dict[str, float]:
     """For each family, the mean distance between the early and the late measurements of the same layer."""
     repeated: dict[LayerSpec, list[Measurement]] = {}
-    for measurement in (m for m in profile.measurements if m.alone):
+    for measurement in (m for m in profile.comparable.measurements if m.alone):
         repeated.setdefault(measurement.layer, []).append(measurement)
     distances: dict[str, list[float]] = {}
     for layer, found in repeated.items():

@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from edgewright.errors import StoreError
 from edgewright.graph.types import LayerSpec
 from edgewright.profile import (
+    ALIKE,
     Measurement,
     Profile,
+    comparable,
     dump_profile,
     layer_from_dict,
     layer_to_dict,
@@ -28,7 +30,7 @@ def test_layers_survive_the_round_trip(seed: int, family: str) -> None:
 def test_profiles_survive_the_round_trip() -> None:
     random = np.random.default_rng(0)
     measurements = tuple(
-        Measurement(draw(random, family), (1e-5, 1.5e-5), 3, None, 0.5, False, False, f"p/{i}", 12.5)
+        Measurement(draw(random, family), (1e-5, 1.5e-5), 3, None, 0.5, False, False, f"p/{i}", 12.5, 3e-5)
         for i, family in enumerate(DRAWS)
     )
     profile = Profile("here", "onnxruntime", "1.0", 2, measurements, 3e-6, "all")
@@ -60,3 +62,32 @@ def test_interference_only_adds_time() -> None:
     measurement = Measurement(LayerSpec("unary", ((1, 64),), ((1, 64),), variant="relu"), (3.0, 1.0, 1.1, 9.0))
     assert measurement.time_s == 1.1
     assert measurement.median_s == pytest.approx(2.05)
+
+
+def probed(*probes_s: float | None) -> list[Measurement]:
+    return [Measurement(LayerSpec("unary", ((1, 64),), ((1, 64),)), (1.0,), probe_s=probe_s) for probe_s in probes_s]
+
+
+@pytest.mark.parametrize(
+    ("probes_s", "kept"),
+    [
+        ((), ()),
+        ((None, None), (None, None)),
+        ((1.0, 1.1, 1.5), (1.0, 1.1)),
+        ((1.0, None, 1.5, 1.6, 1.45), (None, 1.5, 1.6, 1.45)),  # slowed down most of the time: that is the machine
+        ((1.5, 1.0), (1.0,)),  # as common: the faster
+        ((0.9, 1.0, 1.05, 1.1), (1.0, 1.05, 1.1)),
+    ],
+)
+def test_only_one_state_of_the_machine_counts(
+    probes_s: tuple[float | None, ...], kept: tuple[float | None, ...]
+) -> None:
+    assert tuple(m.probe_s for m in comparable(probed(*probes_s))) == kept
+
+
+@given(st.lists(st.floats(1e-6, 1e-3) | st.none(), max_size=30))
+def test_no_other_state_has_more_measurements(probes_s: list[float | None]) -> None:
+    kept = [m.probe_s for m in comparable(probed(*probes_s)) if m.probe_s is not None]
+    told = [probe_s for probe_s in probes_s if probe_s is not None]
+    assert not kept or max(kept) <= ALIKE * min(kept)
+    assert len(kept) == max((sum(least <= p <= ALIKE * least for p in told) for least in told), default=0)

@@ -35,6 +35,7 @@ OnProgress = Callable[[str, float], None]
 class DeviceSummary:
     """What is known of a device: how many `trees` were learned, and the held-out errors of each kind that has any.
 
+    Of its `measurements` those that are `disturbed`, made in another state of the machine than most, teach nothing.
     `noise_percent` is how far the same layers, measured early and late, lie apart, and `drift_percent` how much slower
     the late ones are, in the median; both are None where nothing was repeated.
     """
@@ -47,6 +48,7 @@ class DeviceSummary:
     layers: int
     measurements: int
     unstable: int
+    disturbed: int
     noise_percent: float | None
     drift_percent: float | None
     trees: int
@@ -384,11 +386,13 @@ def _summary(name: str) -> DeviceSummary:
     store = open_store()
     measured = store.profile(name)
     learned = store.model(name) if store.model_path(name).exists() else None
-    found = repeats(measured.measurements)
+    calm = measured.comparable.measurements
+    found = repeats(calm)
     return DeviceSummary(
         name, measured.device, measured.runtime, measured.runtime_version, measured.threads,
         len({m.layer for m in measured.measurements}), len(measured.measurements),
-        len({m.layer for m in measured.measurements} - {m.layer for m in measured.measurements if m.stable}),
+        len({m.layer for m in calm} - {m.layer for m in calm if m.stable}),
+        len(measured.measurements) - len(calm),
         found.noise_percent if found else None, found.drift_percent if found else None,
         len(learned.families) if learned else 0, learned.held_out() if learned else {},
     )  # fmt: skip

@@ -1,8 +1,9 @@
 """Measurement and Profile: what a device said of its layers, and the JSON lines they are kept in."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
@@ -20,7 +21,8 @@ class Measurement:
 
     `peak_bytes` and `energy_j` are None where they were not measured; `batch` and `started_s` (seconds since the
     epoch) tell which job of the campaign it came from. A layer that is not `alone` shared a model with the others of
-    its batch, as in a network: its weights were no longer in the caches.
+    its batch, as in a network: its weights were no longer in the caches. `probe_s` is what a short computation, always
+    the same, took beside it: longer where something slowed the machine down.
     """
 
     layer: LayerSpec
@@ -32,6 +34,7 @@ class Measurement:
     alone: bool = True
     batch: str = ""
     started_s: float = 0.0
+    probe_s: float | None = None
 
     @property
     def median_s(self) -> float:
@@ -49,6 +52,21 @@ class Measurement:
         return (ordered[(3 * n) // 4] - ordered[n // 4]) / (2 * self.median_s) if n > 1 else 0.0
 
 
+ALIKE = 1.16
+"""The state of the machine is the same as long as probes are no further apart than that."""
+
+
+def comparable(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """The measurements in the state that the machine was mostly in, by their probes, and those without a probe.
+
+    Where others use the machine, times of two states can't be compared. Of two as common the faster counts.
+    """
+    probes = sorted(m.probe_s for m in measurements if m.probe_s is not None)
+    alike = [bisect_right(probes, ALIKE * probe_s) - index for index, probe_s in enumerate(probes)]
+    least_s = probes[alike.index(max(alike))] if probes else 0.0
+    return tuple(m for m in measurements if m.probe_s is None or least_s <= m.probe_s <= ALIKE * least_s)
+
+
 @dataclass(frozen=True)
 class Profile:
     """The measurements of one device with one runtime, its version and its settings.
@@ -63,6 +81,11 @@ class Profile:
     measurements: tuple[Measurement, ...] = ()
     run_overhead_s: float = 0.0
     settings: str = ""
+
+    @property
+    def comparable(self) -> "Profile":
+        """The profile without what was measured in another state of the machine than most."""
+        return replace(self, measurements=comparable(self.measurements))
 
 
 def layer_to_dict(layer: LayerSpec) -> dict[str, Any]:

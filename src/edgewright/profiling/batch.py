@@ -183,7 +183,8 @@ def _read(
             continue
         samples = tuple(round(max(s - place.overheads.node_s, _LEAST_S), 9) for s in layer.samples_s)
         made = Measurement(
-            layer.layer, samples, answer["warmup_runs"], alone=alone, batch=name, started_s=started_s
+            layer.layer, samples, answer["warmup_runs"], alone=alone, batch=name, started_s=started_s,
+            probe_s=answer.get("probe_s"),
         )  # fmt: skip
         half_width_s = made.spread * made.median_s
         found.append(replace(made, stable=half_width_s < STABLE_SPREAD * made.median_s + _CLOCK_S))

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from edgewright.graph.types import LayerSpec
-from edgewright.profile import Measurement
+from edgewright.profile import Measurement, comparable
 from edgewright.profiling.draws import DRAWS, Repertoire, draw, neighbour, work
 from edgewright.profiling.sampling import Random, pick
 
@@ -161,8 +161,8 @@ def _beside(random: Random, layers: Sequence[LayerSpec], repertoire: Repertoire)
 
 
 def unstable(measured: Sequence[Measurement]) -> list[LayerSpec]:
-    """Layers without a stable measurement, the oldest first; as many as a batch holds."""
-    stable = {m.layer for m in measured if m.stable}
+    """Layers without a stable measurement that can be compared, the oldest first; as many as a batch holds."""
+    stable = {m.layer for m in comparable(measured) if m.stable}
     wanted = dict.fromkeys(m.layer for m in measured if m.layer not in stable and m.layer.kind != "reorder")
     remaining = iter(wanted)
     return _filled(lambda: next(remaining, None))
@@ -171,7 +171,7 @@ def unstable(measured: Sequence[Measurement]) -> list[LayerSpec]:
 def worst_predicted(measured: Sequence[Measurement]) -> list[LayerSpec]:
     """Of the latest layers of each family, the tenth that a small tree learned from the others predicts worst."""
     families: dict[str, dict[LayerSpec, float]] = {}
-    for measurement in measured:
+    for measurement in comparable(measured):
         families.setdefault(measurement.layer.family, {})[measurement.layer] = measurement.time_s
     return [layer for family in families.values() for layer in _worst_of(list(family.items())[-_SKETCHED:])]
 

@@ -52,6 +52,7 @@ def fit(
     Where there is an `earlier` model of the profile, only the families that `changed` since are learned anew. Raises
     DataError where the profile holds no measurement.
     """
+    profile = profile.comparable
     observed = observations(profile)
     if not observed:
         raise DataError(f"{profile.device}: no measurement to learn from")
@@ -93,7 +94,8 @@ def folds_of(count: int, seed: int = 0, folds: int = FOLDS) -> list[tuple[Rows, 
 
 def evaluate(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> dict[str, HeldOut]:
     """The errors of each family by cross-validation, as `fit` finds them, without the final trees."""
-    observed = {name: family for name, family in sorted(observations(profile).items()) if len(family.layers) >= FEWEST}
+    found = sorted(observations(profile.comparable).items())
+    observed = {name: family for name, family in found if len(family.layers) >= FEWEST}
     tables = {name: tabulate(family.layers) for name, family in observed.items()}
     jobs = {n: _fold_jobs(table, observed[n].seconds, max_leaves, seed) for n, table in tables.items()}
     made = iter(run_jobs([job for own in jobs.values() for job in own]))

@@ -138,66 +138,81 @@ def layers(
     rounds = limits.pop("rounds", 5)
     share = {**limits, "limit_s": limits.get("limit_s", 1.0) / rounds}
     warmup_runs = warm_up(opened.run, limits.get("warmup_s", 0.004))
-    whole = calm_rounds(lambda: sample(opened.run, **share), rounds)
+    whole, probe_s = calm_rounds(lambda: sample(opened.run, **share), rounds)
     means = [round(middle_mean(found), 9) for found in whole]
     samples = [time_s for found in whole for time_s in found] if end_to_end else []
     return {
         "samples_s": samples,
         "warmup_runs": warmup_runs,
         "nodes": [{"name": "main", "level": level, "samples_s": means}],
+        "probe_s": probe_s,
     }
 
 
-def calm_rounds(run_round: Callable[[], list[float]], rounds: int) -> list[list[float]]:
-    """What so many rounds found in which nothing disturbed; all of twice as many where it does not come to a rest."""
+def calm_rounds(run_round: Callable[[], list[float]], rounds: int) -> tuple[list[list[float]], float]:
+    """What so many rounds found in which nothing disturbed; all of twice as many where it does not come to a rest.
+
+    And how long the probe took beside them.
+    """
     found: list[list[float]] = []
     calm: list[bool] = []
+    probes: list[float] = []
     while sum(calm) < rounds and len(calm) < 2 * rounds:
         PROBE.wait()
         found.append(run_round())
         calm.append(PROBE.is_calm())
-    if sum(calm) < min(rounds, FEWEST_CALM):
-        return found
-    return [samples for samples, keep in zip(found, calm, strict=True) if keep]
+        probes.append(PROBE.last_s)
+    kept = calm if sum(calm) >= min(rounds, FEWEST_CALM) else [True] * len(calm)
+    calmest = [(samples, seen) for samples, seen, keep in zip(found, probes, kept, strict=True) if keep]
+    return [samples for samples, _ in calmest], float(np.median([seen for _, seen in calmest]))
 
 
 class Probe:
     """Tells from a few short computations, always the same, whether something slows the machine down right now.
 
-    Neighbours on a shared machine do so in bursts of a good part of a second, in which everything takes longer.
+    Neighbours on a shared machine do so for a part of a second or for half a minute on end, and then everything takes
+    longer. The machine is calm while the computations take no longer than in the best tenth of the time since the
+    start, but for a few per cent. No more than half of all time goes by waiting for that.
     """
 
-    SLOWER, PATIENCE_S, REMEMBERED = 1.08, 0.3, 400
+    SLOWER, CALMEST, APART_S, FIRST, RENEWED = 1.08, 0.1, 0.02, 40, 16
+    WAITING, AT_FIRST_S, PAUSE_S = 0.5, 0.5, 0.0002
 
     def __init__(self) -> None:
-        self.first, self.second, self.product = (np.full(16_384, 1.5, np.float32) for _ in range(3))
+        self.first, self.second, self.product = (np.full(1024, 1.5, np.float32) for _ in range(3))
         self.seen: list[float] = []
+        self.began_s = time.perf_counter()
+        self.last_s = self.longest_s = self.waited_s = 0.0
+        self.seen_at_s = float("-inf")
 
     def time(self) -> float:
-        for _ in range(2):
+        for _ in range(10):
             np.multiply(self.first, self.second, out=self.product)
         start = time.perf_counter()
-        for _ in range(10):
+        for _ in range(60):
             np.multiply(self.first, self.second, out=self.product)
         return time.perf_counter() - start
 
     def is_calm(self) -> bool:
-        """Whether the computations take as long as they mostly do."""
-        while len(self.seen) < self.REMEMBERED // 10:
+        """Whether the computations take about as long as they do when nothing disturbs; `last_s` is how long."""
+        while len(self.seen) < self.FIRST:
             self.seen.append(self.time())
-        self.seen = [*self.seen[-self.REMEMBERED :], self.time()]
-        return self.seen[-1] < self.longest()
-
-    def longest(self) -> float:
-        return self.SLOWER * sorted(self.seen)[len(self.seen) // 4]
+        self.last_s, now_s = self.time(), time.perf_counter()
+        if now_s - self.seen_at_s > self.APART_S:
+            self.seen_at_s = now_s
+            self.seen.append(self.last_s)
+            if not self.longest_s or len(self.seen) % self.RENEWED == 0:
+                self.longest_s = self.SLOWER * float(np.quantile(self.seen, self.CALMEST))
+        return self.last_s < self.longest_s
 
     def wait(self) -> None:
-        """Until nothing disturbs, but not for long."""
-        if self.is_calm():
-            return
-        end = time.perf_counter() + self.PATIENCE_S
-        while self.time() > self.longest() and time.perf_counter() < end:
-            pass
+        """Until nothing disturbs, or too much time has gone by that way."""
+        start = now_s = time.perf_counter()
+        before_s = self.waited_s
+        while not self.is_calm() and self.waited_s < self.AT_FIRST_S + self.WAITING * (now_s - self.began_s):
+            time.sleep(self.PAUSE_S)
+            now_s = time.perf_counter()
+            self.waited_s = before_s + now_s - start
 
 
 def delegates(model: str, threads: int = 1, level: str = "all", shapes: Shapes | None = None) -> Answer:
