@@ -13,8 +13,6 @@ ew.compress(task, time=0.5, out="small")  # a narrower PyTorch network, retraine
 import edgewright.memory  # first: submodules must not hide functions of the same names
 import edgewright.profile  # noqa: F401
 from edgewright.api import (
-    DeviceSummary,
-    Evaluation,
     bench,
     devices,
     draw_stairs,
@@ -28,6 +26,7 @@ from edgewright.api_align import align
 from edgewright.api_compress import compress, load_compressed
 from edgewright.api_memory import draw_frontier, frontier, memory, tile
 from edgewright.errors import EdgewrightError
+from edgewright.report.devices import DeviceSummary, Evaluation
 from edgewright.runtimes.lean import lean_session
 
 __all__ = [

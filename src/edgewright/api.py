@@ -4,7 +4,7 @@ Everything heavy is imported where it is used, so that importing this costs next
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from statistics import median
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from edgewright.errors import DataError, EdgewrightError, ModelError, StoreError
 from edgewright.profile import Profile
+from edgewright.report.devices import DeviceSummary, Evaluation
 
 if TYPE_CHECKING:
     from edgewright.energy import EnergyMeter
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from edgewright.profiling.bench import BenchReport
     from edgewright.report.view import Explanation, Subject
     from edgewright.store import DeviceStore
-    from edgewright.timing import ExecutionTimeModel, HeldOut
+    from edgewright.timing import ExecutionTimeModel
     from edgewright.widths.executed import Target
     from edgewright.widths.gains import GroupGain
 
@@ -29,40 +30,6 @@ File = str | PathLike[str]
 Shapes = Mapping[str, "Shape"]
 OnProgress = Callable[[str, float], None]
 """Called with what is being done and how much of it is done, from 0 to 1."""
-
-
-@dataclass(frozen=True)
-class DeviceSummary:
-    """What is known of a device: how many `trees` were learned, and the held-out errors of each kind that has any.
-
-    Of its `measurements` those that are `disturbed`, made in another state of the machine than most, teach nothing.
-    `noise_percent` is how far the same layers, measured early and late, lie apart, and `drift_percent` how much slower
-    the late ones are, in the median; both are None where nothing was repeated.
-    """
-
-    name: str
-    device: str
-    runtime: str
-    runtime_version: str
-    threads: int
-    layers: int
-    measurements: int
-    unstable: int
-    disturbed: int
-    noise_percent: float | None
-    drift_percent: float | None
-    trees: int
-    kinds: Mapping[str, "HeldOut"]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Held-out errors of a device's execution-time model, and of each baseline, for each kind of layer."""
-
-    device: str
-    kinds: Mapping[str, "HeldOut"]
-    baselines: Mapping[str, Mapping[str, "HeldOut"]]
-    notes: tuple[str, ...] = ()
 
 
 def profile(

@@ -3,7 +3,7 @@
 import pytest
 from rich.console import Console
 
-from edgewright.api import DeviceSummary
+from edgewright.report.devices import DeviceSummary
 from edgewright.report.tables import summary_table
 
 

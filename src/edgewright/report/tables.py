@@ -11,8 +11,8 @@ from rich.text import Text
 from edgewright.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
-    from edgewright.api import DeviceSummary, Evaluation
     from edgewright.profiling.bench import BenchReport, BenchResult
+    from edgewright.report.devices import DeviceSummary, Evaluation
     from edgewright.timing.model import HeldOut
 
 TOO_FEW = "Too few layers of each kind were measured to hold any out: the errors are not known."
