@@ -18,7 +18,7 @@ def test_an_open_batch_is_one(batch: int | str | None) -> None:
 
 
 def test_other_open_dimensions_have_to_be_given() -> None:
-    with pytest.raises(ShapeError, match=r"'x' is open \(Nx3xHx8\); give it as in --input x=1x3x224x224"):
+    with pytest.raises(ShapeError, match=r"'x' is open \(Nx3xHx8\); give it as in --input x=1x3x224x8"):
         read(_convolution("N", 3, "H", 8))
     assert read(_convolution("N", 3, "H", 8), {"x": (2, 3, 9, 8)}).tensors["y"].shape == (2, 5, 7, 6)
 

@@ -67,7 +67,7 @@ def _fixed(value: ValueInfoProto, given: Mapping[str, Shape], symbols: Mapping[s
     if any(size < 1 for size in sizes):
         raise ShapeError(
             f"{source}: the shape of input {value.name!r} is open ({_declared(value)}); "
-            f"give it as in --input {value.name}=1x3x224x224"
+            f"give it as in --input {value.name}={_example(sizes)}"
         )
     tensor.shape.ClearField("dim")
     for size in sizes:
@@ -80,6 +80,12 @@ def _declared(value: ValueInfoProto) -> str:
         return "any shape"
     dims = value.type.tensor_type.shape.dim
     return "x".join(str(dim.dim_value) if dim.dim_value > 0 else dim.dim_param or "?" for dim in dims)
+
+
+def _example(sizes: list[int]) -> str:
+    """The shape with sizes that images, sequences and signals have, where they are open."""
+    usual = {2: 16_000, 3: 128}.get(len(sizes), 224)
+    return _text(tuple(size or usual for size in sizes)) if len(sizes) > 1 else "1x3x224x224"
 
 
 def _text(shape: Shape) -> str:
