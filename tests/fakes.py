@@ -67,6 +67,7 @@ class FakeClient:
     ) -> None:
         self.seconds, self.refuses, self.crashes, self.outputs = seconds, refuses, crashes, outputs
         self.kept_s: dict[str, float] = {}
+        self.probe_s = 3e-5
         self.batches: list[list[LayerSpec]] = []
 
     def ask(self, job: str, timeout_s: float = 120.0, **arguments: Any) -> dict[str, Any]:
@@ -96,7 +97,7 @@ class FakeClient:
             Path(arguments["optimized"]).write_text(json.dumps([layer_to_dict(layer) for layer in layers]))
         nodes = [{"name": name, "samples_s": self._samples(layer)} for name, layer in named]
         total = sum(node["samples_s"][0] for node in nodes)
-        return {"samples_s": [total] * 3, "warmup_runs": 2, "nodes": nodes}
+        return {"samples_s": [total] * 3, "warmup_runs": 2, "nodes": nodes, "probe_s": self.probe_s}
 
     def put(self, path: Path) -> str:
         return str(path)

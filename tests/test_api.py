@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.cli.conftest import device, home, network  # noqa: F401
+from tests.fakes import FakeClient
 
 import edgewright as ew
 
@@ -23,6 +24,14 @@ def test_profile_explain_and_list(network: Path, tmp_path: Path) -> None:  # noq
     ew.write_page(explained, tmp_path / "page.html")
     ew.draw_stairs(explained, tmp_path / "stairs.png")
     assert (tmp_path / "stairs.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_machine_that_is_slower_than_when_it_was_profiled_says_so(device: FakeClient, network: Path) -> None:  # noqa: F811
+    ew.profile([network], budget_s=1.0)
+    assert ew.explain(network).notes == ()
+    device.probe_s *= 1.5
+    assert "1.50 times as long" in ew.explain(network).notes[0]
 
 
 @pytest.mark.usefixtures("device", "home")

@@ -11,7 +11,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from edgewright.errors import DataError, EdgewrightError, ModelError, StoreError
-from edgewright.profile import Profile
+from edgewright.profile import ALIKE, Profile
 from edgewright.report.devices import DeviceSummary, Evaluation
 
 if TYPE_CHECKING:
@@ -250,38 +250,42 @@ def _explained(
         )
     if learned.runtime_version:
         on_progress("running the model", 0.2)
-        return learned, _run(store.profile(name).run_overhead_s, graph, path, name, learned, input_shapes or {})
+        return learned, _run(store.profile(name), graph, path, name, learned, input_shapes or {})
     parts = tuple(Part(op, (op,), layer) for op, layer in layers_of(graph))
     note = f"{name} was learned from a table, so nothing was run: the layers are those of the file"
     return learned, Subject(str(path), name, parts, None, notes=(note,))
 
 
 def _run(
-    overhead_s: float, graph: "Graph", path: Path, name: str, learned: "ExecutionTimeModel", shapes: Shapes
+    measured: Profile, graph: "Graph", path: Path, name: str, learned: "ExecutionTimeModel", shapes: Shapes
 ) -> "Subject":
     """The network run here: measured end to end, and shared out to its layers by the runtime's own profile."""
-    from edgewright.profiling.local import network_layers, workplace
+    from edgewright.profiling.local import network_run, workplace
     from edgewright.report.origins import origins
     from edgewright.report.view import Part, Subject, shared_out
 
     with workplace(learned.runtime, learned.threads, learned.settings or "all") as here:
         version = here.client.ask("about")["runtime_version"]
-        layers, samples_s = network_layers(here, path, shapes)
-    whole_s = median(samples_s)
-    times_s: list[float | None] = [None] * len(layers)
-    if all(layer.samples_s for layer in layers):
-        times_s = [*shared_out([layer.time_s for layer in layers], max(whole_s - overhead_s, 0.0))]
-    ops = origins(graph, [(layer.name, layer.output, layer.layer) for layer in layers])
+        run = network_run(here, path, shapes, measured.calm_s)
+    whole_s, overhead_s = median(run.samples_s), measured.run_overhead_s
+    times_s: list[float | None] = [None] * len(run.layers)
+    if all(layer.samples_s for layer in run.layers):
+        times_s = [*shared_out([layer.time_s for layer in run.layers], max(whole_s - overhead_s, 0.0))]
+    ops = origins(graph, [(layer.name, layer.output, layer.layer) for layer in run.layers])
     parts = tuple(
-        Part(layer.name, of, layer.layer, time_s) for layer, of, time_s in zip(layers, ops, times_s, strict=True)
+        Part(layer.name, of, layer.layer, time_s) for layer, of, time_s in zip(run.layers, ops, times_s, strict=True)
     )
-    untold = () if None not in times_s else (f"{learned.runtime} tells no times of layers: theirs are predicted",)
-    notes = untold + (
-        (f"learned with {learned.runtime} {learned.runtime_version}, but {version} is installed",)
-        if version != learned.runtime_version
-        else ()
-    )
-    return Subject(str(path), name, parts, whole_s, overhead_s, notes, _groups(graph, learned))
+    notes = []
+    if None in times_s:
+        notes.append(f"{learned.runtime} tells no times of layers: theirs are predicted")
+    if version != learned.runtime_version:
+        notes.append(f"learned with {learned.runtime} {learned.runtime_version}, but {version} is installed")
+    slowness = (run.probe_s or 0.0) / measured.calm_s if measured.calm_s else 1.0
+    if slowness > ALIKE:
+        notes.append(
+            f"something slowed this machine down: a probe took {slowness:.2f} times as long as when it was profiled"
+        )
+    return Subject(str(path), name, parts, whole_s, overhead_s, tuple(notes), _groups(graph, learned))
 
 
 def _groups(graph: "Graph", learned: "ExecutionTimeModel") -> "tuple[GroupGain, ...]":

@@ -136,16 +136,16 @@ class _Trials:
 
     def _profiled(self, here: "Workplace", plans: Sequence["Widths"]) -> dict["LayerSpec", float]:
         """Seconds of each layer that runs in any of some plans, as the runtime's own profile shares them out."""
-        from edgewright.profiling.local import network_layers
+        from edgewright.profiling.local import network_run
         from edgewright.report.view import shared_out
 
         found: dict[LayerSpec, list[float]] = {}
         for done, plan in enumerate(plans):
             self.on_progress("measuring layers", 0.2 * done / len(plans))
             if self.task.fits(plan):
-                layers, samples_s = network_layers(here, self.file(plan), self.runs.shapes)
-                times_s = shared_out([layer.time_s for layer in layers], median(samples_s))
-                for layer, time_s in zip(layers, times_s, strict=True):
+                run = network_run(here, self.file(plan), self.runs.shapes)
+                times_s = shared_out([layer.time_s for layer in run.layers], median(run.samples_s))
+                for layer, time_s in zip(run.layers, times_s, strict=True):
                     found.setdefault(layer.layer, []).append(time_s)
         return {layer: median(times_s) for layer, times_s in found.items()}
 

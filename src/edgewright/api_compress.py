@@ -140,16 +140,17 @@ class _Here:
         from statistics import median
 
         from edgewright.formats.torch import export_onnx
-        from edgewright.profiling.local import network_layers, workplace
+        from edgewright.profiling.local import network_run, workplace
         from edgewright.report.view import shared_out
 
         if module is not None:
             export_onnx(module, example, self.file("after"))
         with workplace("onnxruntime", self.threads) as here:
-            layers, samples_s = network_layers(here, self.file("before" if module is None else "after"), {})
-        times_s = shared_out([one.time_s for one in layers], max(median(samples_s) - self.device.overhead_s, 0.0))
+            run = network_run(here, self.file("before" if module is None else "after"), {})
+        whole_s = max(median(run.samples_s) - self.device.overhead_s, 0.0)
+        times_s = shared_out([one.time_s for one in run.layers], whole_s)
         found: dict[LayerSpec, list[float]] = {}
-        for one, time_s in zip(layers, times_s, strict=True):
+        for one, time_s in zip(run.layers, times_s, strict=True):
             found.setdefault(one.layer, []).append(time_s)
         return {layer: median(own) for layer, own in found.items()}
 

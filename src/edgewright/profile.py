@@ -54,16 +54,23 @@ class Measurement:
 
 ALIKE = 1.16
 """The state of the machine is the same as long as probes are no further apart than that."""
+RARE = 0.25
+"""A state in which a smaller share of the measurements was made than of the commonest one is an exception."""
 
 
 def comparable(measurements: Sequence[Measurement]) -> tuple[Measurement, ...]:
-    """The measurements in the state that the machine was mostly in, by their probes, and those without a probe.
+    """The measurements in the fastest state of the machine that was no exception, by their probes.
 
-    Where others use the machine, times of two states can't be compared. Of two as common the faster counts.
+    Where others use the machine, times of two states can't be compared. Measurements without a probe are taken as they
+    are.
     """
     probes = sorted(m.probe_s for m in measurements if m.probe_s is not None)
+    if not probes:
+        return tuple(measurements)
     alike = [bisect_right(probes, ALIKE * probe_s) - index for index, probe_s in enumerate(probes)]
-    least_s = probes[alike.index(max(alike))] if probes else 0.0
+    common = RARE * max(alike)
+    first = next(index for index, count in enumerate(alike) if count >= common)
+    least_s = probes[alike.index(max(alike[first : first + alike[first]]), first)]
     return tuple(m for m in measurements if m.probe_s is None or least_s <= m.probe_s <= ALIKE * least_s)
 
 
@@ -86,6 +93,12 @@ class Profile:
     def comparable(self) -> "Profile":
         """The profile without what was measured in another state of the machine than most."""
         return replace(self, measurements=comparable(self.measurements))
+
+    @property
+    def calm_s(self) -> float:
+        """What the probe took in that state, in the median; 0 where it is not known."""
+        probes = [m.probe_s for m in comparable(self.measurements) if m.probe_s is not None]
+        return median(probes) if probes else 0.0
 
 
 def layer_to_dict(layer: LayerSpec) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tests.fakes import FakeClient, FakeRuntime
 
 from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Window
-from edgewright.profiling.batch import Circumstances, Workplace, calibrated, executed_layers
+from edgewright.profiling.batch import Circumstances, Workplace, calibrated, run_network
 from edgewright.profiling.channels_last import CHANNELS_LAST
 from edgewright.profiling.draws import DRAWS, work
 from edgewright.profiling.local import repertoire
@@ -38,7 +38,7 @@ def subject(request: pytest.FixtureRequest) -> Iterator[Workplace]:
 def executed(subject: Workplace, layers: list[LayerSpec], folder: Path) -> list[LayerSpec]:
     model = folder / "layers"
     model.write_bytes(subject.runtime.build(layers))
-    return [found.layer for found in executed_layers(subject, model)[0]]
+    return [found.layer for found in run_network(subject, model).layers]
 
 
 @pytest.mark.parametrize("family", sorted({*DRAWS, *CHANNELS_LAST.draws}))
@@ -80,10 +80,11 @@ def test_samples_are_positive_and_one_for_each_round(subject: Workplace, tmp_pat
     layer = LayerSpec("conv", ((1, 16, 20, 20),), ((1, 16, 20, 20),), LIGHT)
     model = tmp_path / "layers"
     model.write_bytes(subject.runtime.build([layer]))
-    found, end_to_end_s, _ = executed_layers(subject, model)
-    assert all(sample > 0 for one in found for sample in one.samples_s)
-    assert len({len(one.samples_s) for one in found}) == 1
-    assert min(end_to_end_s) > 0
+    found = run_network(subject, model)
+    assert all(sample > 0 for one in found.layers for sample in one.samples_s)
+    assert len({len(one.samples_s) for one in found.layers}) == 1
+    assert min(found.samples_s) > 0
+    assert found.probe_s is not None and found.probe_s > 0
 
 
 def test_measuring_costs_little_but_something(subject: Workplace) -> None:

@@ -32,7 +32,8 @@ _TINY = LayerSpec("unary", ((1, 64),), ((1, 64),), variant="abs")
 class Circumstances:
     """How models are run: threads, optimization level of the runtime, the core (None: any), seconds for all rounds.
 
-    A round ends at the `precision` of its median, but not before `least` runs.
+    A round ends at the `precision` of its median, but not before `least` runs. `calm_s` is what the probe takes where
+    nothing slows the machine down; 0: as it turns out.
     """
 
     threads: int = 1
@@ -42,6 +43,7 @@ class Circumstances:
     rounds: int = 5
     precision: float = 0.01
     least: int = 1
+    calm_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -62,15 +64,22 @@ class Workplace:
     overheads: Overheads = Overheads()
 
 
-def executed_layers(
-    place: Workplace, model: Path, shapes: Mapping[str, Shape] | None = None
-) -> tuple[tuple[ExecutedLayer, ...], tuple[float, ...], int]:
-    """The layers that the runtime executes for a model file, the end-to-end samples in seconds and the warm-up runs."""
+@dataclass(frozen=True)
+class NetworkRun:
+    """The layers that the runtime executes for a model, end-to-end samples in seconds, and the probe beside them."""
+
+    layers: tuple[ExecutedLayer, ...]
+    samples_s: tuple[float, ...]
+    probe_s: float | None
+
+
+def run_network(place: Workplace, model: Path, shapes: Mapping[str, Shape] | None = None) -> NetworkRun:
+    """A model file run as a whole, and what the runtime says of its layers."""
     with tempfile.TemporaryDirectory() as folder:
         optimized = Path(folder) / "optimized.onnx"
         answer = _run_layers(place, model, optimized, shapes or {}, end_to_end=True)
         layers = _executed(place, model, optimized, answer, shapes or {})
-    return layers, tuple(answer["samples_s"]), answer["warmup_runs"]
+    return NetworkRun(layers, tuple(answer["samples_s"]), answer.get("probe_s"))
 
 
 def calibrated(place: Workplace) -> Workplace:

@@ -13,11 +13,10 @@ from edgewright import runtimes, transports
 from edgewright.errors import DeviceError, RuntimeRefusedError
 from edgewright.graph.types import LayerSpec, Shape
 from edgewright.profile import layer_to_dict
-from edgewright.profiling.batch import Circumstances, Workplace, executed_layers
+from edgewright.profiling.batch import Circumstances, NetworkRun, Workplace, run_network
 from edgewright.profiling.cores import undisturbed
 from edgewright.profiling.draws import Repertoire
 from edgewright.profiling.plan import CHANNELS_FIRST, GeneralPlan, NetworkPlan, Plan
-from edgewright.runtimes.base import ExecutedLayer
 from edgewright.runtimes.client import HarnessClient
 
 _NETWORK_LIMIT_S = 1.5
@@ -78,17 +77,14 @@ def delegates(model: Path) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
     return [(tuple(one["inputs"]), tuple(one["outputs"])) for one in found]
 
 
-def network_layers(
-    here: Workplace, model: Path, shapes: Mapping[str, Shape]
-) -> tuple[tuple[ExecutedLayer, ...], tuple[float, ...]]:
-    """The layers that the runtime executes for a network, and its end-to-end samples in seconds.
+def network_run(here: Workplace, model: Path, shapes: Mapping[str, Shape], calm_s: float = 0.0) -> NetworkRun:
+    """A network run here, for long enough to tell its time, and that of its layers.
 
     Raises RuntimeRefusedError or DeviceError, which name the file.
     """
-    how = replace(here.how, limit_s=_NETWORK_LIMIT_S)
+    how = replace(here.how, limit_s=_NETWORK_LIMIT_S, calm_s=calm_s)
     with _naming(model):
-        layers, samples_s, _ = executed_layers(replace(here, how=how), model, shapes)
-    return layers, samples_s
+        return run_network(replace(here, how=how), model, shapes)
 
 
 @contextmanager
@@ -105,7 +101,7 @@ def plan_for(here: Workplace, models: Sequence[Path], shapes: Mapping[str, Shape
     drawn = repertoire(here.runtime.name)
     if not models:
         return GeneralPlan(repertoire=drawn)
-    found = dict.fromkeys(layer.layer for model in models for layer in network_layers(here, model, shapes)[0])
+    found = dict.fromkeys(layer.layer for model in models for layer in network_run(here, model, shapes).layers)
     return NetworkPlan(_plan_name(models, tuple(found)), tuple(found), repertoire=drawn)
 
 

@@ -85,15 +85,18 @@ def layers(
     shapes: Shapes | None = None,
     seed: int = 0,
     cpu: int | None = None,
+    calm_s: float = 0.0,
     **limits: Any,
 ) -> Answer:
     """End-to-end samples, then every executed node with its samples from the runtime's profiler.
 
     Runs with and without the profiler alternate, so that both see the same state of the machine; without
     `end_to_end` the profiler is always on.
-    `optimized` is where the runtime writes the model that it really executes.
+    `optimized` is where the runtime writes the model that it really executes; `calm_s` is what the probe takes when
+    nothing disturbs, where that is known.
     """
     pin(cpu, threads)
+    PROBE.expect(calm_s)
     with tempfile.TemporaryDirectory() as folder:
         profiled = open_session(model, threads, level, profile=str(Path(folder) / "p"), optimized=optimized)
         inputs = random_inputs(profiled, shapes or {}, seed)
@@ -106,11 +109,11 @@ def layers(
         rounds = limits.pop("rounds", 5)
         share = {**limits, "limit_s": limits.get("limit_s", 1.0) / (2 * rounds)}
         samples: list[list[float]] = []
-        calm: list[bool] = []
+        calm, patient = list[bool](), True
         probes: list[float] = []
         while not enough(calm, rounds):
-            if not calm or not calm[-1]:
-                PROBE.wait()
+            if patient and (not calm or not calm[-1]):
+                patient = PROBE.wait()
             samples.append(sample(run, **share) if run else [])
             profiled_s = sample(run_profiled, **share)
             runs.append(len(profiled_s))
@@ -139,18 +142,17 @@ class Probe:
     """Tells from a few short computations, always the same, whether something slows the machine down right now.
 
     Neighbours on a shared machine do so for a part of a second or for half a minute on end, and then everything takes
-    longer. The machine is calm while the computations take no longer than in the best tenth of the time since the
-    start, but for a few per cent. No more than half of all time goes by waiting for that.
+    longer. The machine is calm while the computations take no longer than in the best tenth of the last minute, but for
+    a few per cent; or no longer than was told, from an earlier session.
     """
 
-    SLOWER, CALMEST, APART_S, FIRST, RENEWED = 1.08, 0.1, 0.02, 40, 16
-    WAITING, AT_FIRST_S, PAUSE_S = 0.5, 0.5, 0.0002
+    SLOWER, CALMEST, APART_S, FIRST, REMEMBERED, RENEWED = 1.08, 0.1, 0.02, 40, 3000, 16
+    PATIENCE_S, PAUSE_S = 20.0, 0.0002
 
     def __init__(self) -> None:
         self.first, self.second, self.product = (np.full(1024, 1.5, np.float32) for _ in range(3))
         self.seen: list[float] = []
-        self.began_s = time.perf_counter()
-        self.last_s = self.longest_s = self.waited_s = 0.0
+        self.last_s = self.longest_s = self.told_s = 0.0
         self.seen_at_s = float("-inf")
 
     def time(self) -> float:
@@ -170,17 +172,22 @@ class Probe:
             self.seen_at_s = now_s
             self.seen.append(self.last_s)
             if not self.longest_s or len(self.seen) % self.RENEWED == 0:
-                self.longest_s = self.SLOWER * float(np.quantile(self.seen, self.CALMEST))
+                del self.seen[: -self.REMEMBERED]
+                self.longest_s = self.SLOWER * (self.told_s or float(np.quantile(self.seen, self.CALMEST)))
         return self.last_s < self.longest_s
 
-    def wait(self) -> None:
-        """Until nothing disturbs, or too much time has gone by that way."""
-        start = now_s = time.perf_counter()
-        before_s = self.waited_s
-        while not self.is_calm() and self.waited_s < self.AT_FIRST_S + self.WAITING * (now_s - self.began_s):
+    def expect(self, calm_s: float) -> None:
+        """Takes for calm what took so long when the machine was profiled; 0: what is seen here."""
+        self.told_s, self.longest_s, self.seen_at_s = calm_s, 0.0, float("-inf")
+
+    def wait(self) -> bool:
+        """Until nothing disturbs; False where that takes too long."""
+        until_s = time.perf_counter() + self.PATIENCE_S
+        while not self.is_calm():
+            if time.perf_counter() > until_s:
+                return False
             time.sleep(self.PAUSE_S)
-            now_s = time.perf_counter()
-            self.waited_s = before_s + now_s - start
+        return True
 
 
 PROBE = Probe()
