@@ -65,6 +65,15 @@ def test_it_does_not_wait_for_ever_and_gets_used_to_what_does_not_pass(probe_on:
     assert machine.now_s < 75.2
 
 
+def test_what_was_calm_before_is_waited_for(probe_on: Callable[[Machine], object]) -> None:
+    machine = Machine(lambda now_s: 1.5 if now_s < 10 else 1.0)
+    probe = probe_on(machine)
+    assert probe.is_calm()  # type: ignore[attr-defined]
+    probe.expect(3e-5)  # type: ignore[attr-defined]
+    assert probe.wait()  # type: ignore[attr-defined]
+    assert machine.now_s >= 10
+
+
 def test_a_machine_that_gets_calmer_raises_what_is_expected_of_it(probe_on: Callable[[Machine], object]) -> None:
     machine = Machine(lambda now_s: 1.5 if now_s < 10 or now_s >= 20 else 1.0)
     probe = probe_on(machine)

@@ -178,7 +178,8 @@ class Probe:
 
     def expect(self, calm_s: float) -> None:
         """Takes for calm what took so long when the machine was profiled; 0: what is seen here."""
-        self.told_s, self.longest_s, self.seen_at_s = calm_s, 0.0, float("-inf")
+        if calm_s != self.told_s:
+            self.told_s, self.longest_s, self.seen_at_s = calm_s, 0.0, float("-inf")
 
     def wait(self) -> bool:
         """Until nothing disturbs; False where that takes too long."""
