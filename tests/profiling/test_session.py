@@ -164,12 +164,14 @@ def test_layers_are_measured_alone_or_together_and_say_so() -> None:
 
 
 def test_several_places_share_a_batch_and_tell_of_it_in_order() -> None:
-    layers = GeneralPlan().batch(1, [])
+    batches = (GeneralPlan().batch(number, []) for number in range(1, 20))
+    layers = next(batch for batch in batches if any(layer_bytes(layer) > 2**24 for layer in batch))
     clients = [Busy(), Busy()]
     made = measure([place(client) for client in clients], layers, "t/0")
     asked = list(dict.fromkeys(layers))
-    streaming = [layer for layer in asked if layer_bytes(layer) > 2**24]
-    assert streaming  # and they come last, on the first place, with nothing beside them
+    streaming = [
+        layer for layer in asked if layer_bytes(layer) > 2**24
+    ]  # last, on the first place, nothing beside them
     assert [m.layer for m in made] == [layer for layer in asked if layer not in streaming] + streaming
     first, second = (len(client.batches) for client in clients)
     assert min(first, second) > 0 and first + second == len(made)

@@ -14,6 +14,10 @@ _ACTIVATIONS: Mapping[tuple[str, ...], float] = MappingProxyType(
 )  # fmt: skip
 
 
+_SQUEEZED = 0.08
+"""Share of pointwise convolutions on the mean of a map, as in squeeze-and-excitation (Hu et al., CVPR 2018)."""
+
+
 def _batch(random: Random) -> int:
     return 1 if random.random() < 0.97 else int(random.choice((2, 3, 4, 8)))
 
@@ -27,6 +31,8 @@ def _pointwise(random: Random) -> LayerSpec | None:
     stride = 1 if random.random() < 0.94 else 2
     seen = _square(1, stride, 0)
     given = _map(random, 1 if stride == 1 else 7)
+    if stride == 1 and random.random() < _SQUEEZED:
+        given = (1, 1)
     return _planar_layer(random, seen, width(random, 8, 1280), _made(random, 1280), given)
 
 
