@@ -158,7 +158,8 @@ def explanation(
         None if subject.measured_s is None else 100 * (predicted_s / subject.measured_s - 1),
         _layer_miss_percent(views), sum(view.macs for view in views),
         sum(int(layer_cost(layer).parameter_items) for layer in layers),
-        views, _kinds(views), subject.notes + _unmeasured(model, layers), _stairs(views, subject, model, layer),
+        views, _kinds(views), subject.notes + _unmeasured(model, layers, predicted),
+        _stairs(views, subject, model, layer),
         _rules(model, layers) if rules else None, subject.groups,
     )  # fmt: skip
 
@@ -296,11 +297,16 @@ def _kinds(views: Sequence[LayerView]) -> tuple[KindView, ...]:
     return tuple(sorted(kinds, key=lambda kind: -kind.share))
 
 
-def _unmeasured(model: ExecutionTimeModel, layers: Sequence[LayerSpec]) -> tuple[str, ...]:
+def _unmeasured(model: ExecutionTimeModel, layers: Sequence[LayerSpec], predicted: Sequence[float]) -> tuple[str, ...]:
     families = model.unmeasured([layer for layer in layers if layer.kind != "reshape"])
     if not families:
         return ()
-    return (f"never measured on this device, so only a rough guess: {', '.join(families)}",)
+    guessed = [time_s for layer, time_s in zip(layers, predicted, strict=True) if layer.family in families]
+    share = f"{100 * sum(guessed) / max(sum(predicted), 1e-12):.1f} %"
+    return (
+        f"{share} of the predicted time is a rough guess: {len(guessed)} layers are of kinds never measured on this "
+        f"device, {', '.join(families)}",
+    )
 
 
 def _sides(shapes: Sequence[tuple[int, ...]]) -> str:
