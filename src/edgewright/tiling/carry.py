@@ -13,14 +13,8 @@ not the last one to be made, as skip connections read them, wait for the last ro
 from dataclasses import dataclass
 from itertools import pairwise
 
-from edgewright.graph.geometry import (
-    AxisMap,
-    ReceptiveField,
-    axis_maps,
-    full_region,
-    input_regions,
-    output_block,
-)
+from edgewright.graph.axis_map import AxisMap
+from edgewright.graph.geometry import ReceptiveField, axis_maps, full_region, input_regions, output_block
 from edgewright.graph.types import Graph, Op, Region
 from edgewright.tiling.groups import Group, partitions, rows_of, with_rows
 from edgewright.tiling.script import Piece, Script
@@ -82,7 +76,8 @@ def _reach(axis: AxisMap, needed: list[int], size: int) -> list[int]:
     """How far down an input is read for the rows up to `needed`; all of it where a strip makes the whole output."""
     found: list[int] = []
     for before, row in pairwise([0, *needed]):
-        stop = axis.size if (before, row) == (0, size) else axis.range(0, row)[1] if row else 0
+        is_whole = (before, row) == (0, size) and not axis.crops
+        stop = axis.size if is_whole else axis.range(0, row)[1] if row else 0
         found.append(max([stop, *found[-1:]]))
     return found
 

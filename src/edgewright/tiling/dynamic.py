@@ -101,7 +101,7 @@ def _candidates(outline: Outline, rates: Rates, space: Space, end: int) -> Itera
         return
     starts = frozenset(outline.cuts)
     for halo in space.halos:
-        grids = space.grids(outline.features[step.makes[-1]], halo)
+        grids = space.grids(outline.features[step.makes[-1]], halo, outline.is_tall)
         if grids:
             yield from _SWEEPS[halo](outline, rates, end, starts, grids, space.longest)
 

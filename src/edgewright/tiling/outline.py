@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgewright.graph.geometry import AxisMap, axis_maps, output_block, spatial_axes, tileable
+from edgewright.graph.axis_map import AxisMap, tiled_axes
+from edgewright.graph.geometry import axis_maps, crops, output_block, tileable
 from edgewright.graph.padding import Expresses, any_padding, can_be_cut
 from edgewright.graph.types import Graph, Op
 from edgewright.memory.liveness import IN_PLACE, buffers, timeline
@@ -58,13 +59,17 @@ class Step:
 
 @dataclass(frozen=True)
 class Outline:
-    """Steps and features of a network, the bytes that live at each op of it, and where it may be cut."""
+    """Steps and features of a network, the bytes that live at each op of it, and where it may be cut.
+
+    `is_tall` where some window reaches further along the rows than along the columns.
+    """
 
     steps: tuple[Step, ...]
     features: dict[str, Feature]
     live_bytes: tuple[int, ...]
     spans: tuple[tuple[int, int, int], ...]
     cuts: tuple[int, ...]
+    is_tall: bool
 
     def held_bytes(self, start: int, end: int) -> int:
         """Bytes made before op `start` that are still needed at op `end` or later."""
@@ -84,7 +89,7 @@ def outline(graph: Graph, times: Mapping[str, OpTime], expresses: Expresses = an
             seen.setdefault(through.get(name, name) if can_tile[index] else name, []).append(index)
     features = {}
     for name, tensor in graph.tensors.items():
-        axes = spatial_axes(tensor)
+        axes = tiled_axes(tensor)
         if tensor.is_constant or not axes:
             continue
         rows, columns = (*(tensor.shape[axis] for axis in axes[:2]), 1)[:2]
@@ -93,7 +98,10 @@ def outline(graph: Graph, times: Mapping[str, OpTime], expresses: Expresses = an
         features[name] = Feature(name, rows, columns, pixel, makers.get(name, -1), found, name in graph.outputs)
     steps = tuple(_step(op, graph, features, times, through, can) for op, can in zip(graph.ops, can_tile, strict=True))
     spans = tuple((one.first, one.last, one.size_bytes) for one in buffers(graph, in_place=False))
-    return Outline(steps, features, timeline(graph).live_bytes, spans, _cuts(graph, readers, makers))
+    is_tall = any(
+        op.window and len(op.window.extent) > 1 and op.window.extent[0] > op.window.extent[1] for op in graph.ops
+    )
+    return Outline(steps, features, timeline(graph).live_bytes, spans, _cuts(graph, readers, makers), is_tall)
 
 
 def _step(
@@ -116,7 +124,10 @@ def _step(
             source = through.get(name, name)
             reads[source] = source, rows, columns
             copies[source] = features[name].pixel_bytes if source != name else 0
-    in_place = op.kind in IN_PLACE
+    is_crop = crops(op, graph)
+    in_place = op.kind in IN_PLACE or is_crop
+    if is_crop:  # what it reads is cut, and that is all
+        time = OpTime()
     return Step(op, True, tuple(reads.values()), tuple(copies.values()), makes, output_block(op), in_place, time, macs)
 
 

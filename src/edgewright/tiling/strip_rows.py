@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgewright.graph.geometry import AxisMap
+from edgewright.graph.axis_map import AxisMap
 from edgewright.tiling.estimate import Bools, Ints
 from edgewright.tiling.groups import boundary
 from edgewright.tiling.outline import Feature, Outline
@@ -90,7 +90,7 @@ class StripRows:
 
     def _read(self, name: str, axis: AxisMap, start: Ints, stop: Ints, size: int) -> Read:
         low, high = axis.uncut(start, stop)
-        whole, active = (start == 0) & (stop == size), stop > start
+        whole, active = (start == 0) & (stop == size) & (not axis.crops), stop > start
         reach = np.where(whole, axis.size, np.where(stop > 0, np.clip(high, 0, axis.size), 0))
         self._extend(name, np.maximum.accumulate(reach, axis=1))
         low = np.where(whole, 0, np.maximum(low, 0))
