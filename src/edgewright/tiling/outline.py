@@ -8,9 +8,9 @@ from edgewright.graph.geometry import axis_maps, crops, output_block, tileable
 from edgewright.graph.padding import Expresses, any_padding, can_be_cut
 from edgewright.graph.types import Graph, Op
 from edgewright.memory.liveness import IN_PLACE, buffers, timeline
+from edgewright.tiling.mixed import UNITS, computed_again
 from edgewright.tiling.rates import OpTime, macs_of
 
-_UNITS = frozenset({"unary", "normalization", "quantize"})
 _SAME = AxisMap(1, 0, 0, 1, 1)
 
 
@@ -61,7 +61,8 @@ class Step:
 class Outline:
     """Steps and features of a network, the bytes that live at each op of it, and where it may be cut.
 
-    `is_tall` where some window reaches further along the rows than along the columns.
+    `is_tall` where some window reaches further along the rows than along the columns. `again` has the tensors that
+    strips of mixed halos compute again.
     """
 
     steps: tuple[Step, ...]
@@ -70,6 +71,7 @@ class Outline:
     spans: tuple[tuple[int, int, int], ...]
     cuts: tuple[int, ...]
     is_tall: bool
+    again: frozenset[str]
 
     def held_bytes(self, start: int, end: int) -> int:
         """Bytes made before op `start` that are still needed at op `end` or later."""
@@ -101,7 +103,15 @@ def outline(graph: Graph, times: Mapping[str, OpTime], expresses: Expresses = an
     is_tall = any(
         op.window and len(op.window.extent) > 1 and op.window.extent[0] > op.window.extent[1] for op in graph.ops
     )
-    return Outline(steps, features, timeline(graph).live_bytes, spans, _cuts(graph, readers, makers), is_tall)
+    return Outline(
+        steps,
+        features,
+        timeline(graph).live_bytes,
+        spans,
+        _cuts(graph, readers, makers),
+        is_tall,
+        computed_again(graph),
+    )
 
 
 def _step(
@@ -144,6 +154,6 @@ def _cuts(graph: Graph, readers: dict[str, list[int]], makers: dict[str, int]) -
         first, maker = makers[name] + 1, graph.ops[makers[name]]
         if maker.kind == "dequantize":
             closed.update(range(first, max(indices) + 1))
-        if len(indices) == 1 and name not in graph.outputs and graph.ops[indices[0]].kind in _UNITS:
+        if len(indices) == 1 and name not in graph.outputs and graph.ops[indices[0]].kind in UNITS:
             closed.update(range(first, indices[0] + 1))
     return tuple(i for i in range(len(graph.ops) + 1) if i not in closed)

@@ -17,7 +17,7 @@ class Space:
     strips: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48)
     squares: tuple[int, ...] = (2, 3, 4, 5, 6)
     upright: tuple[int, ...] = (2, 3, 4, 5, 6, 8, 10)
-    halos: tuple[str, ...] = ("recompute", "carry")
+    halos: tuple[str, ...] = ("recompute", "carry", "mixed")
     thinnest: int = 4
     most_strips: int = 80
     longest: int = 64
