@@ -52,27 +52,30 @@ def full_region(tensor: Tensor) -> Region:
 
 def tileable(op: Op, graph: Graph) -> bool:
     """Whether every region of the op's outputs can be computed by the same op from regions of its inputs."""
-    names = [name for name in op.outputs if name]
-    if not names or not op.inputs or (len(names) > 1 and op.kind != "split"):
-        return False
-    output = graph.tensors[names[0]]
-    if not tiled_axes(output) or any(graph.tensors[name].axes != output.axes for name in names):
-        return False
-    rule = _RULES.get(op.kind)
-    maps = rule(op, graph) if rule is not None else None
-    return maps is not None and _agree(op, graph, maps)
+    return _maps(op, graph) is not None
 
 
 def axis_maps(op: Op, graph: Graph) -> tuple[tuple[AxisMap, ...] | None, ...]:
-    """For each input of a tileable op the map of each spatial axis; None for inputs that are read whole.
+    """For each input of a tileable op the map of each axis that is cut; None for inputs that are read whole.
 
     Raises UnsupportedModelError for an op that can't be tiled.
     """
-    rule = _RULES.get(op.kind)
-    maps = rule(op, graph) if rule is not None and tileable(op, graph) else None
+    maps = _maps(op, graph)
     if maps is None:
         raise UnsupportedModelError(f"op {op.name!r} ({op.variant or op.kind}) can't be computed in tiles")
     return maps
+
+
+def _maps(op: Op, graph: Graph) -> Maps:
+    names = [name for name in op.outputs if name]
+    if not names or not op.inputs or (len(names) > 1 and op.kind != "split"):
+        return None
+    output = graph.tensors[names[0]]
+    if not tiled_axes(output) or any(graph.tensors[name].axes != output.axes for name in names):
+        return None
+    rule = _RULES.get(op.kind)
+    maps = rule(op, graph) if rule is not None else None
+    return maps if maps is not None and _agree(op, graph, maps) else None
 
 
 def input_regions(op: Op, graph: Graph, output_region: Region) -> ReceptiveField:
