@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from edgewright.errors import UnsupportedModelError
 from edgewright.formats.onnx import read
-from edgewright.graph.geometry import full_region, input_regions, operand_axes, spatial_axes, tileable
+from edgewright.graph.geometry import full_region, input_regions, operand_axes, tileable, tiled_axes
 from edgewright.graph.types import Graph, Region
 
 SEED = 7
@@ -95,8 +95,8 @@ def compute_tile(case: Case, graph: Graph, region: Region) -> list[np.ndarray]:
     shifted = Region(tuple((a - m, b - m) for (a, b), (m, _) in zip(region.ranges, tile.made.ranges, strict=True)))
     assert tile.made.contains(region)
     for array in made:
-        assert tuple(array.shape[axis] for axis in spatial_axes(output)) == tile.made.shape
-    return [cut(array, spatial_axes(output), shifted) for array in made]
+        assert tuple(array.shape[axis] for axis in tiled_axes(output)) == tile.made.shape
+    return [cut(array, tiled_axes(output), shifted) for array in made]
 
 
 def cut(array: np.ndarray, axes: tuple[int | None, ...], region: Region) -> np.ndarray:
@@ -111,7 +111,7 @@ def check_tile(case: Case, region: Region) -> None:
     graph = graph_of(case)
     assert tileable(graph.ops[0], graph)
     expected = execute(case.model(), case.inputs)
-    axes = spatial_axes(graph.tensors[graph.ops[0].outputs[0]])
+    axes = tiled_axes(graph.tensors[graph.ops[0].outputs[0]])
     for whole, tile in zip(expected, compute_tile(case, graph, region), strict=True):
         np.testing.assert_allclose(tile, cut(whole, axes, region), rtol=2e-5, atol=2e-5)
 
@@ -286,7 +286,10 @@ UNTILEABLE = {
                      "nearest_mode": "round_prefer_floor"}, ("x", "", "scales")),
     "flatten": Case("Flatten", {"x": X}),
     "concat of rows": Case("Concat", {"x": X, "z": X}, {}, {"axis": 2}),
-    "cut of rows": Case("Slice", {"x": X}, {"starts": np.array([1]), "ends": np.array([4]), "axes": np.array([2])}),
+    "every second row": Case("Slice", {"x": X}, {"starts": np.array([1]), "ends": np.array([4]), "axes": np.array([2]),
+                                                "steps": np.array([2])}),
+    "cut of rows and channels": Case("Slice", {"x": X}, {"starts": np.array([1, 1]), "ends": np.array([4, 4]),
+                                                        "axes": np.array([1, 2])}),
 }  # fmt: skip
 
 

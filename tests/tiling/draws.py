@@ -11,7 +11,7 @@ from edgewright.graph.padding import Expresses, any_padding
 from edgewright.graph.types import Graph, Op
 from edgewright.tiling.lower import lower
 from edgewright.tiling.outline import outline
-from edgewright.tiling.plan import FusedGroup, TilingPlan
+from edgewright.tiling.plan import HALOS, FusedGroup, TilingPlan
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 
@@ -59,8 +59,8 @@ def plans(
         names = [op.name for op in graph.ops[start:end]]
         if not at_cuts and draw(st.integers(0, 2)) == 0:
             names = [name for name in names if draw(st.integers(0, 4))] or names
-        halo = draw(st.sampled_from(("recompute", "carry")))
-        columns = 1 if halo == "carry" else draw(st.integers(1, 3))
+        halo = draw(st.sampled_from(HALOS))
+        columns = draw(st.integers(1, 3)) if halo == "recompute" else 1
         group = FusedGroup(tuple(names), (draw(st.integers(2 if columns == 1 else 1, 5)), columns), halo)
         if fits(graph, TilingPlan((*groups, group)), expresses):
             groups.append(group)

@@ -28,7 +28,7 @@ from edgewright.memory.liveness import place
 from edgewright.memory.onnxruntime import predict_peak
 from edgewright.memory.verify import violations
 from edgewright.tiling.lower import lower
-from edgewright.tiling.plan import FusedGroup, TilingPlan
+from edgewright.tiling.plan import HALOS, FusedGroup, TilingPlan
 from edgewright.tiling.rates import network_macs
 
 SLOW = settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
@@ -87,7 +87,9 @@ def test_qlinear_networks_to_the_bit(model: ModelProto, data: st.DataObject) -> 
 
 
 @pytest.mark.parametrize("dtype", (np.int8, np.uint8))
-@pytest.mark.parametrize(("grid", "halo"), (((2, 2), "recompute"), ((3, 1), "recompute"), ((4, 1), "carry")))
+@pytest.mark.parametrize(
+    ("grid", "halo"), (((2, 2), "recompute"), ((3, 1), "recompute"), ((4, 1), "carry"), ((4, 1), "mixed"))
+)
 def test_integers_stay_integers(dtype: type[np.generic], grid: tuple[int, int], halo: str) -> None:
     """Every convolution still stands between a dequantize and a quantize op, or the runtime would compute floats.
 
@@ -109,7 +111,7 @@ def test_integers_stay_integers(dtype: type[np.generic], grid: tuple[int, int], 
 
 
 @pytest.mark.parametrize("rank", (1, 3))
-@pytest.mark.parametrize(("grid", "halo"), (((3, 1), "recompute"), ((4, 1), "carry")))
+@pytest.mark.parametrize(("grid", "halo"), (((3, 1), "recompute"), ((4, 1), "carry"), ((4, 1), "mixed")))
 def test_other_ranks(rank: int, grid: tuple[int, int], halo: str) -> None:
     model = chain((3, 1), (3, 2), (1, 1), size=14, rank=rank)
     graph = read(model)
@@ -141,7 +143,7 @@ def test_weights_are_shared() -> None:
     assert sum(len(tensor.raw_data) for tensor in tiled.graph.initializer if tensor.dims[0:1] != [1]) <= before + 4096
 
 
-@pytest.mark.parametrize("halo", ("recompute", "carry"))
+@pytest.mark.parametrize("halo", HALOS)
 def test_runs_in_the_order_of_the_file(halo: str) -> None:
     """ONNX Runtime runs in depth-first order from the outputs; waiting slices leave it one order only."""
     model = chain((3, 1), "pool", (3, 1))
@@ -152,7 +154,7 @@ def test_runs_in_the_order_of_the_file(halo: str) -> None:
         assert executed(edited(model, script), order) == expected
 
 
-@pytest.mark.parametrize("halo", ("recompute", "carry"))
+@pytest.mark.parametrize("halo", HALOS)
 def test_tiles_do_not_mix_where_branches_do(halo: str) -> None:
     model = residual()
     graph = read(model)
@@ -178,7 +180,7 @@ def executed(model: ModelProto, order: Any) -> list[str]:
     return [event["name"].removesuffix("_kernel_time") for event in sorted(nodes, key=lambda event: event["ts"])]
 
 
-@pytest.mark.parametrize("halo", ["recompute", "carry"])
+@pytest.mark.parametrize("halo", HALOS)
 def test_the_next_tile_waits_for_all_that_a_tile_ends_in(halo: str) -> None:
     """Else a runtime may finish the tiles of one output first, and keep what the others are made of."""
     net = Network("heads", 3, 64, 0)

@@ -5,6 +5,9 @@ function of `lo` and `hi`, rounded down and cut to the input (`AxisMap`): a wind
 convolution and a resize divide by theirs, a broadcast operand does not move. What a window reads beyond the input is
 padding, and only the tiles at the border keep it, each on its own side.
 
+Tensors without spatial axes are cut along their leading axis (a batch, frames, words), where each item is computed by
+itself: there what would read across it, or keeps numbers for each place along it, can't be cut.
+
 The arithmetic is that of Dumoulin and Visin, "A guide to convolution arithmetic for deep learning" (arXiv 1603.07285).
 """
 
@@ -13,40 +16,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgewright.errors import UnsupportedModelError
-from edgewright.graph.types import Graph, Op, Region, Shape, Tensor, Window
+from edgewright.graph.axis_map import AxisMap, Maps, identity, leads, tiled_axes
+from edgewright.graph.leading import product_maps, reshape_maps
+from edgewright.graph.types import Graph, Op, Region, Tensor, Window
 
 _POINTWISE = frozenset({"unary", "binary", "copy", "cast", "quantize", "dequantize"})
 _BROADCAST = frozenset({"unary", "binary"})
 _CHANNELWISE = frozenset({"concat", "split", "slice", "softmax", "reduction", "normalization"})
 _FIXED_NORMALIZATIONS = frozenset({"batch_normalization", "lrn", "lp_normalization", "mean_variance_normalization"})
+_BY_ITEM = frozenset({"layer_normalization", "rms_normalization", "simplified_layer_normalization", "lp_normalization"})
+_MOVES_AXES = frozenset({"transpose", "reshape"})
 _WINDOWED = frozenset({"conv", "depthwise_conv", "max_pool", "average_pool"})
 _LINEAR_COORDINATES = frozenset({"half_pixel", "pytorch_half_pixel", "asymmetric"})
-
-
-@dataclass(frozen=True, slots=True)
-class AxisMap:
-    """Which indices of an input's axis the outputs `[lo, hi)` need.
-
-    These are `[(lo * step + first) // divisor, ((hi - 1) * step + last) // divisor + 1)`, cut to `[0, size)`.
-    """
-
-    step: int
-    first: int
-    last: int
-    divisor: int
-    size: int
-
-    def uncut(self, lo: Any, hi: Any) -> tuple[Any, Any]:
-        """The range before it is cut to the input; of ints or of numpy arrays of them."""
-        return (lo * self.step + self.first) // self.divisor, ((hi - 1) * self.step + self.last) // self.divisor + 1
-
-    def range(self, lo: int, hi: int) -> tuple[int, int]:
-        start, stop = self.uncut(lo, hi)
-        return max(start, 0), min(stop, self.size)
-
-    @property
-    def is_identity(self) -> bool:
-        return self.step == self.divisor == 1 and self.first == self.last == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,38 +45,37 @@ class ReceptiveField:
     made: Region
 
 
-def spatial_axes(tensor: Tensor) -> Shape:
-    """Positions of the spatial axes in the tensor's shape, as it is stored; empty where its axes are not known."""
-    return tuple(i for i, letter in enumerate(tensor.axes) if letter not in "NC")
-
-
 def full_region(tensor: Tensor) -> Region:
     """The whole feature map."""
-    return Region(tuple((0, tensor.shape[axis]) for axis in spatial_axes(tensor)))
+    return Region(tuple((0, tensor.shape[axis]) for axis in tiled_axes(tensor)))
 
 
 def tileable(op: Op, graph: Graph) -> bool:
     """Whether every region of the op's outputs can be computed by the same op from regions of its inputs."""
-    names = [name for name in op.outputs if name]
-    if not names or not op.inputs or (len(names) > 1 and op.kind != "split"):
-        return False
-    output = graph.tensors[names[0]]
-    if not spatial_axes(output) or any(graph.tensors[name].axes != output.axes for name in names):
-        return False
-    rule = _RULES.get(op.kind)
-    return rule is not None and rule(op, graph) is not None
+    return _maps(op, graph) is not None
 
 
 def axis_maps(op: Op, graph: Graph) -> tuple[tuple[AxisMap, ...] | None, ...]:
-    """For each input of a tileable op the map of each spatial axis; None for inputs that are read whole.
+    """For each input of a tileable op the map of each axis that is cut; None for inputs that are read whole.
 
     Raises UnsupportedModelError for an op that can't be tiled.
     """
-    rule = _RULES.get(op.kind)
-    maps = rule(op, graph) if rule is not None and tileable(op, graph) else None
+    maps = _maps(op, graph)
     if maps is None:
         raise UnsupportedModelError(f"op {op.name!r} ({op.variant or op.kind}) can't be computed in tiles")
     return maps
+
+
+def _maps(op: Op, graph: Graph) -> Maps:
+    names = [name for name in op.outputs if name]
+    if not names or not op.inputs or (len(names) > 1 and op.kind != "split"):
+        return None
+    output = graph.tensors[names[0]]
+    if not tiled_axes(output) or any(graph.tensors[name].axes != output.axes for name in names):
+        return None
+    rule = _RULES.get(op.kind)
+    maps = rule(op, graph) if rule is not None else None
+    return maps if maps is not None and _agree(op, graph, maps) else None
 
 
 def input_regions(op: Op, graph: Graph, output_region: Region) -> ReceptiveField:
@@ -125,10 +105,15 @@ def input_regions(op: Op, graph: Graph, output_region: Region) -> ReceptiveField
 def operand_axes(op: Op, graph: Graph, index: int) -> tuple[int | None, ...]:
     """Where the input `index` stores each spatial axis of the op's output; None for one that it does not have."""
     tensor, output = graph.tensors[op.inputs[index]], graph.tensors[op.outputs[0]]
-    if tensor.axes:
-        return spatial_axes(tensor)
+    if not tensor.is_constant:
+        return tiled_axes(tensor)
     offset = len(output.shape) - len(tensor.shape)
-    return tuple(axis - offset if axis >= offset else None for axis in spatial_axes(output))
+    return tuple(axis - offset if axis >= offset else None for axis in tiled_axes(output))
+
+
+def crops(op: Op, graph: Graph) -> bool:
+    """Whether a tile of the op is nothing but a region of what it reads."""
+    return op.kind == "slice" and any(axis.crops for axis in axis_maps(op, graph)[0] or ())
 
 
 def output_block(op: Op) -> int:
@@ -139,9 +124,27 @@ def output_block(op: Op) -> int:
     return int(op.attributes["block_size"]) if op.variant == "depth_to_space" else 1
 
 
+def _agree(op: Op, graph: Graph, maps: tuple[tuple[AxisMap, ...] | None, ...]) -> bool:
+    """Whether the ops around cut every activation along the axes that this one cuts it along, or leave it whole."""
+    output = graph.tensors[next(name for name in op.outputs if name)]
+    for name, axes in zip(op.inputs, maps, strict=True):
+        tensor = graph.tensors.get(name)
+        if tensor is None or tensor.is_constant:
+            continue
+        if axes is None and leads(tensor):
+            return False
+        offset = len(output.shape) - len(tensor.shape)
+        same = tuple(axis - offset for axis in tiled_axes(output))
+        if axes is not None and op.kind not in _MOVES_AXES and tiled_axes(tensor) != same:
+            return False
+    return True
+
+
 def _cut(axes: tuple[AxisMap, ...], region: Region, whole: Region) -> Region:
     parts = zip(axes, region.ranges, whole.ranges, strict=True)
-    return Region(tuple((0, one.size) if part == full else one.range(*part) for one, part, full in parts))
+    return Region(
+        tuple((0, one.size) if part == full and not one.crops else one.range(*part) for one, part, full in parts)
+    )
 
 
 def _window_left(window: Window, read: Tensor, region: Region, whole: Region) -> tuple[tuple[int, int], ...]:
@@ -152,7 +155,7 @@ def _window_left(window: Window, read: Tensor, region: Region, whole: Region) ->
         if (lo, hi) == whole.ranges[i]:
             left.append((before, after))
             continue
-        beyond = (hi - 1) * window.stride[i] - before + window.extent[i] - read.shape[spatial_axes(read)[i]]
+        beyond = (hi - 1) * window.stride[i] - before + window.extent[i] - read.shape[tiled_axes(read)[i]]
         left.append((max(before - lo * window.stride[i], 0), min(max(beyond, 0), after)))
     return tuple(left)
 
@@ -161,7 +164,7 @@ def _pad_left(op: Op, graph: Graph, region: Region) -> tuple[tuple[int, int], ..
     """Padding of a tile on every axis of the tensor, as it is stored; that of other axes stays."""
     output = graph.tensors[op.outputs[0]]
     left = list(op.attributes["padding"])
-    for axis, (lo, hi) in zip(spatial_axes(output), region.ranges, strict=True):
+    for axis, (lo, hi) in zip(tiled_axes(output), region.ranges, strict=True):
         before, after = left[axis]
         if (lo, hi) != (0, output.shape[axis]):
             left[axis] = max(before - lo, 0), max(hi - (output.shape[axis] - after), 0)
@@ -184,9 +187,6 @@ def _transposed_field(
         padding.append((lo - origin, max(beyond, 0)))
         extra.append(max(-beyond, 0))
     return ReceptiveField(regions, tuple(padding), (("output_padding", tuple(extra)),), region)
-
-
-Maps = tuple[tuple[AxisMap, ...] | None, ...] | None
 
 
 def _windowed(op: Op, graph: Graph) -> Maps:
@@ -220,8 +220,8 @@ def _transposed(op: Op, graph: Graph) -> Maps:
 def _pointwise(op: Op, graph: Graph) -> Maps:
     output = graph.tensors[op.outputs[0]]
     if op.kind not in _BROADCAST:
-        same = graph.tensors[op.inputs[0]].shape == output.shape
-        return _first_only(op, _identity(output)) if same else None
+        same = graph.tensors[op.inputs[0]].shape == output.shape and op.attributes.get("axis") not in tiled_axes(output)
+        return _first_only(op, identity(output)) if same else None
     maps = tuple(_broadcast(name, graph, output) for name in op.inputs)
     return maps if any(axes is not None for axes in maps) else None
 
@@ -233,7 +233,7 @@ def _broadcast(name: str, graph: Graph, output: Tensor) -> tuple[AxisMap, ...] |
     tensor = graph.tensors[name]
     offset = len(output.shape) - len(tensor.shape)
     maps = []
-    for axis in spatial_axes(output):
+    for axis in tiled_axes(output):
         spread = axis < offset or tensor.shape[axis - offset] == 1 != output.shape[axis]
         maps.append(AxisMap(0, 0, 0, 1, 1) if spread else AxisMap(1, 0, 0, 1, output.shape[axis]))
     moves = any(one.step for one in maps)
@@ -242,20 +242,33 @@ def _broadcast(name: str, graph: Graph, output: Tensor) -> tuple[AxisMap, ...] |
 
 def _channelwise(op: Op, graph: Graph) -> Maps:
     output = graph.tensors[op.outputs[0]]
-    space = set(spatial_axes(output))
-    if op.kind == "normalization" and op.variant not in _FIXED_NORMALIZATIONS:
+    space = set(tiled_axes(output))
+    if op.kind == "normalization" and op.variant not in (_BY_ITEM if leads(output) else _FIXED_NORMALIZATIONS):
         return None
     if op.kind == "slice":
-        axes = {axis for axis in op.attributes["axes"] if output.shape[axis] != graph.tensors[op.inputs[0]].shape[axis]}
-        axes |= {axis for axis, step in zip(op.attributes["axes"], op.attributes["steps"], strict=True) if step < 0}
-    else:
-        axes = {op.attributes["axis"]} if "axis" in op.attributes else set(op.attributes["axes"])
+        return _sliced(op, graph)
+    axes = {op.attributes["axis"]} if "axis" in op.attributes else set(op.attributes["axes"])
     if axes & space or not op.attributes.get("keepdims", True):
         return None
     if op.kind != "concat":
-        return _first_only(op, _identity(output))
+        return _first_only(op, identity(output))
     rank = len(output.shape)
-    return tuple(_identity(output) if len(graph.tensors[name].shape) == rank else None for name in op.inputs)
+    return tuple(identity(output) if len(graph.tensors[name].shape) == rank else None for name in op.inputs)
+
+
+def _sliced(op: Op, graph: Graph) -> Maps:
+    """A slice of channels, or one that does nothing but crop the axes that are cut."""
+    given, output = graph.tensors[op.inputs[0]].shape, graph.tensors[op.outputs[0]]
+    bounds = zip(*(op.attributes[key] for key in ("axes", "starts", "steps")), strict=True)
+    starts = {axis: (start, step) for axis, start, step in bounds if given[axis] != output.shape[axis] or step < 0}
+    space = tiled_axes(output)
+    if starts.keys().isdisjoint(space):
+        return _first_only(op, identity(output))
+    if not starts.keys() <= set(space) or any(step != 1 for _, step in starts.values()) or len(op.inputs) > 1:
+        return None
+    begins = {axis: start for axis, (start, _) in starts.items()}
+    maps = (AxisMap(1, begins.get(axis, 0), begins.get(axis, 0), 1, given[axis], axis in begins) for axis in space)
+    return _first_only(op, tuple(maps))
 
 
 def _padded(op: Op, graph: Graph) -> Maps:
@@ -264,7 +277,7 @@ def _padded(op: Op, graph: Graph) -> Maps:
     read = graph.tensors[op.inputs[0]]
     maps = [
         AxisMap(1, -op.attributes["padding"][axis][0], -op.attributes["padding"][axis][0], 1, read.shape[axis])
-        for axis in spatial_axes(read)
+        for axis in tiled_axes(read)
     ]
     return _first_only(op, tuple(maps))
 
@@ -272,7 +285,7 @@ def _padded(op: Op, graph: Graph) -> Maps:
 def _resized(op: Op, graph: Graph) -> Maps:
     read = graph.tensors[op.inputs[0]]
     scales = op.attributes["scales"]
-    space = spatial_axes(read)
+    space = tiled_axes(read)
     factor = round(scales[space[0]])
     wanted = tuple(factor if axis in space else 1 for axis in range(len(scales)))
     output = graph.tensors[op.outputs[0]].shape
@@ -307,6 +320,8 @@ def _repeats(factor: int, coordinates: str, rounding: str) -> bool:
 
 def _reordered(op: Op, graph: Graph) -> Maps:
     read = graph.tensors[op.inputs[0]]
+    if leads(read):
+        return None
     block = int(op.attributes.get("block_size", 0))
     sizes = full_region(read).shape
     if op.variant == "depth_to_space":
@@ -317,14 +332,10 @@ def _reordered(op: Op, graph: Graph) -> Maps:
 
 
 def _transposed_axes(op: Op, graph: Graph) -> Maps:
-    """Only the channels may change their place."""
+    """The axes that are cut keep their order; others may change their place."""
     read, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    order = ["".join(letter for letter in tensor.axes if letter not in "NC") for tensor in (read, output)]
-    return _first_only(op, _identity(output)) if order[0] == order[1] else None
-
-
-def _identity(output: Tensor) -> tuple[AxisMap, ...]:
-    return tuple(AxisMap(1, 0, 0, 1, output.shape[axis]) for axis in spatial_axes(output))
+    came = tuple(op.attributes["perm"][axis] for axis in tiled_axes(output))
+    return _first_only(op, identity(output)) if came == tiled_axes(read) else None
 
 
 def _first_only(op: Op, maps: tuple[AxisMap, ...]) -> Maps:
@@ -340,4 +351,7 @@ _RULES: Mapping[str, Callable[[Op, Graph], Maps]] = {
     "resize": _resized,
     "reorder": _reordered,
     "transpose": _transposed_axes,
+    "fully_connected": product_maps,
+    "matmul": product_maps,
+    "reshape": reshape_maps,
 }

@@ -1,10 +1,11 @@
 """Shapes of what an op makes when it reads other shapes than it did: those of a tile."""
 
 from collections.abc import Callable, Mapping, Sequence
-from math import floor
+from math import floor, prod
 from types import MappingProxyType
 
 from edgewright.errors import UnsupportedModelError
+from edgewright.graph.axis_map import leading_axis
 from edgewright.graph.types import Graph, Op, Shape
 
 
@@ -108,6 +109,23 @@ def _reduction(op: Op, inputs: Sequence[Shape], made: tuple[Shape, ...], last: b
     return (tuple(kept),)
 
 
+def _product(op: Op, inputs: Sequence[Shape], made: tuple[Shape, ...], last: bool) -> tuple[Shape, ...]:
+    """The batch of both sides, broadcast; rows of the left one; as many columns as before."""
+    left, right = (inputs[position] for position in op.attributes.get("operands", (0, 1))[:2])
+    rank = len(made[0]) - 2
+    batches = [(1,) * (rank + 2 - len(shape)) + shape[:-2] for shape in (left, right)]
+    batch = tuple(max(pair) for pair in zip(*batches, strict=True))
+    return ((*batch, left[-1 if op.attributes.get("transpose_a") else -2], made[0][-1]),)
+
+
+def _reshape(op: Op, inputs: Sequence[Shape], made: tuple[Shape, ...], last: bool) -> tuple[Shape, ...]:
+    """The leading axis follows from the number of items."""
+    axis = leading_axis(made[0])
+    if axis is None:
+        raise UnsupportedModelError(f"op {op.name!r} (reshape) can't be cut into tiles")
+    return (_replaced(made[0], axis, prod(inputs[0]) * made[0][axis] // prod(made[0])),)
+
+
 def _replaced(shape: Shape, axis: int, size: int) -> Shape:
     return (*shape[:axis], size, *shape[axis + 1 :])
 
@@ -125,5 +143,8 @@ _RULES: Mapping[str, Callable[[Op, Sequence[Shape], tuple[Shape, ...], bool], tu
         "reorder": _reorder,
         "transpose": _transpose,
         "reduction": _reduction,
+        "fully_connected": _product,
+        "matmul": _product,
+        "reshape": _reshape,
     }
 )

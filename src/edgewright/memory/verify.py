@@ -41,8 +41,9 @@ class _Replay:
             for other in given:
                 self.check_own_input(op, name, other)
         for name in made:
-            views = [other for other in given if op.kind in VIEWS and self.span(other) == self.span(name)]
-            self.write(name, f"op {op.name!r}", beside=views + [one for one in made if one != name])
+            is_view = op.kind in VIEWS and any(self.span(other) == self.span(name) for other in given)
+            unhurt = list(self.holds) if is_view else [one for one in made if one != name]  # a view writes nothing
+            self.write(name, f"op {op.name!r}", beside=unhurt)
         for first, second in ((a, b) for i, a in enumerate(made) for b in made[:i]):
             if _overlap(self.span(first), self.span(second)):
                 self.found.append(f"op {op.name!r} makes {first!r} and {second!r} in the same bytes")

@@ -10,99 +10,94 @@ Of two inputs of an op a runtime may make either first, in another order in ever
 not the last one to be made, as skip connections read them, wait for the last rows that were cut or joined before.
 """
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate
 
-from edgewright.graph.geometry import (
-    AxisMap,
-    ReceptiveField,
-    axis_maps,
-    full_region,
-    input_regions,
-    output_block,
-)
+from edgewright.graph.geometry import ReceptiveField, full_region, input_regions, output_block
 from edgewright.graph.types import Graph, Op, Region
 from edgewright.tiling.groups import Group, partitions, rows_of, with_rows
 from edgewright.tiling.script import Piece, Script
+
+_NEVER = 1 << 40
 
 
 @dataclass(frozen=True)
 class Strips:
     """What each strip computes and keeps, by tensor or op and strip.
 
-    `ends[tensor][strip]` is the row up to which a tensor is made by the end of a strip, `fields[op][strip]` what the op
-    reads for its new rows (None where it has none), and `kept[tensor][strip]` the first row that a later strip reads.
+    `rows[tensor][strip]` are the rows of a tensor that a strip makes, `fields[op][strip]` what the op reads for them
+    (None where it makes none), and `kept[tensor][strip]` the first row that a later strip reads.
     """
 
     count: int
-    ends: dict[str, list[int]]
+    rows: dict[str, list[tuple[int, int]]]
     fields: dict[str, list[ReceptiveField | None]]
     kept: dict[str, list[int]]
 
-    def new_rows(self, tensor: str, strip: int) -> tuple[int, int]:
-        """The rows of a tensor that a strip adds."""
-        return (self.ends[tensor][strip - 1] if strip else 0), self.ends[tensor][strip]
 
+def strips_of(group: Group, graph: Graph, count: int, again: Collection[str] = ()) -> Strips:
+    """The strips of a group; rows of the tensors `again` are computed in each strip that reads them, and not kept.
 
-def strips_of(group: Group, graph: Graph, count: int) -> Strips:
-    """The strips of a group. Raises UnsupportedModelError where a strip would see nothing but padding."""
-    ends = _ends(group, graph, count)
-    fields: dict[str, list[ReceptiveField | None]] = {}
-    for op in group.ops:
-        name = next(filter(None, op.outputs))
-        whole = full_region(graph.tensors[name])
-        starts = [0, *ends[name][:-1]]
-        fields[op.name] = [
-            input_regions(op, graph, with_rows(whole, start, stop)) if stop > start else None
-            for start, stop in zip(starts, ends[name], strict=True)
-        ]
-    return Strips(count, ends, fields, _kept(group, ends, fields, count))
-
-
-def _ends(group: Group, graph: Graph, count: int) -> dict[str, list[int]]:
-    """How far down each tensor is needed by each strip, from the outputs backward."""
+    Raises UnsupportedModelError where a strip would see nothing but padding.
+    """
     parts = partitions(graph, group.outputs, (count, 1))
-    ends = {name: [stop for _, stop in ranges[0]] for name, ranges in parts.items()}
-    inside = {name for op in group.ops for name in op.outputs if name}
+    needs = _Needs(group, count, {name: [stop for _, stop in ranges[0]] for name, ranges in parts.items()})
+    rows: dict[str, list[tuple[int, int]]] = {}
+    fields: dict[str, list[ReceptiveField | None]] = {}
     for op in reversed(group.ops):
         made = [name for name in op.outputs if name]
-        needed = [max(column) for column in zip(*(ends.get(name, [0] * count) for name in made), strict=True)]
-        block = output_block(op)
-        size = rows_of(graph, made[0])
-        needed = [min(-(-row // block) * block, size) for row in needed]
-        ends |= dict.fromkeys(made, needed)
-        for name, maps in zip(group.reads(op), axis_maps(op, graph), strict=True):
-            if maps is not None and name in inside:
-                reach = _reach(maps[0], needed, size)
-                ends[name] = [max(pair) for pair in zip(ends.get(name, reach), reach, strict=True)]
-    return ends
+        found = needs.rows(made, rows_of(graph, made[0]), output_block(op), made[0] in again)
+        rows |= dict.fromkeys(made, found)
+        whole = full_region(graph.tensors[made[0]])
+        fields[op.name] = [
+            input_regions(op, graph, with_rows(whole, *each)) if each[1] > each[0] else None for each in found
+        ]
+        needs.read(op, fields[op.name])
+    kept = {name: needs.kept(name, each) for name, each in rows.items()}
+    return Strips(count, rows, fields, {name: first for name, first in kept.items() if name not in again})
 
 
-def _reach(axis: AxisMap, needed: list[int], size: int) -> list[int]:
-    """How far down an input is read for the rows up to `needed`; all of it where a strip makes the whole output."""
-    found: list[int] = []
-    for before, row in pairwise([0, *needed]):
-        stop = axis.size if (before, row) == (0, size) else axis.range(0, row)[1] if row else 0
-        found.append(max([stop, *found[-1:]]))
-    return found
+class _Needs:
+    """What is read of each tensor in each strip, from the outputs of a group backward."""
+
+    def __init__(self, group: Group, count: int, ends: dict[str, list[int]]) -> None:
+        self.group, self.count = group, count
+        self.ends = ends
+        """The row up to which a tensor is read by the end of each strip."""
+        self.lows: dict[str, list[int]] = {}
+        """The first row that each strip reads."""
+
+    def rows(self, names: Sequence[str], size: int, block: int, is_again: bool) -> list[tuple[int, int]]:
+        """The rows that each strip has to make: new ones, or all that it reads."""
+        nothing = [0] * self.count
+        ends = [max(column) for column in zip(*(self.ends.get(name, nothing) for name in names), strict=True)]
+        stops = [min(-(-row // block) * block, size) for row in ends]
+        if not is_again or names[0] not in self.lows:
+            return list(zip([0, *stops[:-1]], stops, strict=True))
+        starts = (min(low // block * block, stop) for low, stop in zip(self.lows[names[0]], stops, strict=True))
+        return list(zip(starts, stops, strict=True))
+
+    def read(self, op: Op, fields: Sequence[ReceptiveField | None]) -> None:
+        """Take in what an op reads in each strip; where it reads nothing, that ends where it did before."""
+        for i, name in enumerate(self.group.reads(op)):
+            regions = [field.inputs[i] if field else None for field in fields]
+            if not any(regions):
+                continue
+            ends = accumulate((region.ranges[0][1] if region else 0 for region in regions), max)
+            lows = [region.ranges[0][0] if region else _NEVER for region in regions]
+            self.ends[name] = [max(pair) for pair in zip(self.ends.get(name, [0] * self.count), ends, strict=True)]
+            self.lows[name] = [min(pair) for pair in zip(self.lows.get(name, lows), lows, strict=True)]
+
+    def kept(self, name: str, rows: Sequence[tuple[int, int]]) -> list[int]:
+        """For each strip the first row of a tensor that any later strip reads; its end where there is none."""
+        lows, end = self.lows.get(name, []), rows[-1][1]
+        return [min((*lows[strip + 1 :], end)) for strip in range(self.count)]
 
 
-def _kept(
-    group: Group, ends: dict[str, list[int]], fields: dict[str, list[ReceptiveField | None]], count: int
-) -> dict[str, list[int]]:
-    """For each tensor and strip the first row that any later strip reads; its end where there is none."""
-    lows = {name: [rows[-1]] * count for name, rows in ends.items()}
-    for op in group.ops:
-        for strip, field in enumerate(fields[op.name]):
-            for name, region in zip(group.reads(op), field.inputs if field else (), strict=False):
-                if region is not None and name in lows:
-                    lows[name][strip] = min(lows[name][strip], region.ranges[0][0])
-    return {name: [min((*rows[strip + 1 :], ends[name][-1])) for strip in range(count)] for name, rows in lows.items()}
-
-
-def lower_strips(script: Script, group: Group, graph: Graph, count: int) -> None:
-    """Write the edits that compute a group in strips that carry rows over."""
-    writer = _Writer(script, group, graph, strips_of(group, graph, count))
+def lower_strips(script: Script, group: Group, graph: Graph, count: int, again: Collection[str] = ()) -> None:
+    """Write the edits that compute a group in strips that carry rows over, but for those of the tensors `again`."""
+    writer = _Writer(script, group, graph, strips_of(group, graph, count, again))
     for index in range(count):
         writer.strip(index)
     for name, pieces in writer.outputs.items():
@@ -142,7 +137,7 @@ class _Writer:
 
     def add(self, name: str, made: Piece, index: int) -> None:
         """New rows of a tensor; what an op makes beyond them is cut off."""
-        rows = with_rows(full_region(self.graph.tensors[name]), *self.strips.new_rows(name, index))
+        rows = with_rows(full_region(self.graph.tensors[name]), *self.strips.rows[name][index])
         self.new[name] = piece = self.script.cut(name, made, rows, f"{name}.{index}.cut")
         self.last = name, piece
         if name in self.outputs:
@@ -150,7 +145,8 @@ class _Writer:
 
     def keep(self, name: str, index: int) -> Piece | None:
         """The rows of a tensor that later strips read."""
-        start, stop = self.strips.kept[name][index], self.new[name].region.ranges[0][1]
+        stop = self.new[name].region.ranges[0][1]
+        start = self.strips.kept[name][index] if name in self.strips.kept else stop
         if start >= stop:
             return None
         parts = self.parts(name, start, stop, f"{name}.{index}.kept")
@@ -173,7 +169,7 @@ class _Writer:
                 maker = self.group.through[name]
                 given = self.view(maker, 0, region, index)
                 found = self.script.dequantized(maker, given)
-            elif name in self.strips.ends:
+            elif name in self.strips.rows:
                 found = self.rows(name, region, index)
             else:
                 found = self.script.cut_operand(op, i, region, str(index), self.after()).name

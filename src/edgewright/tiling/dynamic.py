@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgewright.tiling.estimate import Candidates, Floats, Ints
-from edgewright.tiling.estimate_strips import strip_candidates
+from edgewright.tiling.estimate_strips import mixed_candidates, strip_candidates
 from edgewright.tiling.estimate_tiles import tile_candidates
 from edgewright.tiling.outline import Outline
 from edgewright.tiling.rates import Rates
 from edgewright.tiling.space import Space
 
-_SWEEPS = {"recompute": tile_candidates, "carry": strip_candidates}
+_SWEEPS = {"recompute": tile_candidates, "carry": strip_candidates, "mixed": mixed_candidates}
 _MOST_STATES = 400
 
 
@@ -101,7 +101,7 @@ def _candidates(outline: Outline, rates: Rates, space: Space, end: int) -> Itera
         return
     starts = frozenset(outline.cuts)
     for halo in space.halos:
-        grids = space.grids(outline.features[step.makes[-1]], halo)
+        grids = space.grids(outline.features[step.makes[-1]], halo, outline.is_tall)
         if grids:
             yield from _SWEEPS[halo](outline, rates, end, starts, grids, space.longest)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edgewright.graph.geometry import AxisMap
+from edgewright.graph.axis_map import AxisMap
 from edgewright.tiling.outline import Outline
 from edgewright.tiling.rates import Rates
 
@@ -67,7 +67,7 @@ class Ranges:
 def pulled_back(ranges: Ranges, axis: AxisMap, size: int) -> Ranges:
     """The ranges of an input that these ranges of an output of `size` need, as `geometry.input_regions` says."""
     low, high = axis.uncut(ranges.low, ranges.high)
-    whole = (ranges.low == 0) & (ranges.high == size)
+    whole = (ranges.low == 0) & (ranges.high == size) & (not axis.crops)
     return Ranges(np.where(whole, 0, np.maximum(low, 0)), np.where(whole, axis.size, np.minimum(high, axis.size)))
 
 

@@ -22,14 +22,31 @@ from edgewright.tiling.rates import Rates
 from edgewright.tiling.strip_rows import Read, StripRows, shifted
 
 
-def strip_candidates(
+def mixed_candidates(
     outline: Outline, rates: Rates, end: int, starts: frozenset[int], grids: Grids, longest: int
+) -> Iterator[Candidates]:
+    """Those of mixed halos, as far as they differ from strips that carry everything."""
+    steps = reached(outline, end, longest)
+    first = next((index for index in steps if not outline.again.isdisjoint(outline.steps[index].makes)), -1)
+    for found in strip_candidates(outline, rates, end, starts, grids, longest, outline.again) if first >= 0 else ():
+        if found.start <= first:
+            yield replace(found, halo="mixed")
+
+
+def strip_candidates(
+    outline: Outline,
+    rates: Rates,
+    end: int,
+    starts: frozenset[int],
+    grids: Grids,
+    longest: int,
+    again: frozenset[str] = frozenset(),
 ) -> Iterator[Candidates]:
     """Candidates that end before op `end`, for every begin in `starts` that is reached, the nearest first."""
     steps = list(reached(outline, end, longest))
     if not steps:
         return
-    rows = StripRows(outline, end, tuple(count for count, _ in grids))
+    rows = StripRows(outline, end, tuple(count for count, _ in grids), again)
     for index in steps:
         rows.find(index)
     sweep = _Sweep(outline, rates, rows, grids)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from edgewright.errors import UnsupportedModelError
-from edgewright.graph.geometry import full_region, spatial_axes, tileable
+from edgewright.graph.axis_map import tiled_axes
+from edgewright.graph.geometry import full_region, tileable
 from edgewright.graph.types import Graph, Op, Region
 
 
@@ -60,14 +61,15 @@ def partitions(graph: Graph, outputs: Iterable[str], grid: tuple[int, int]) -> d
 
     Outputs of other resolutions are cut at the same places. Raises UnsupportedModelError where a part would be empty.
     """
-    regions = {name: full_region(graph.tensors[name]) for name in outputs}
-    found: dict[str, list[list[tuple[int, int]]]] = {name: [] for name in regions}
-    for axis in range(len(next(iter(regions.values())).ranges)):
-        parts = grid[axis] if axis < 2 else 1
-        sizes = {name: region.ranges[axis][1] for name, region in regions.items()}
-        last = list(sizes.values())[-1]
-        for name, size in sizes.items():
-            ranges = list(pairwise(boundary(last, parts, i) * size // last for i in range(parts + 1)))
+    sizes = {name: full_region(graph.tensors[name]).shape for name in outputs}
+    *_, last = sizes.values()
+    if grid[1] > 1 and any(len(its) < 2 for its in sizes.values()):
+        raise UnsupportedModelError(f"what has rows alone can't be cut into {grid[1]} columns")
+    found: dict[str, list[list[tuple[int, int]]]] = {name: [] for name in sizes}
+    for name, its in sizes.items():
+        for axis, size in enumerate(its):
+            parts, least = grid[axis] if axis < 2 else 1, (*last, 1, 1)[axis]
+            ranges = list(pairwise(boundary(least, parts, i) * size // least for i in range(parts + 1)))
             if any(start == stop for start, stop in ranges):
                 raise UnsupportedModelError(f"{size} rows or columns can't be cut into {parts} tiles")
             found[name].append(ranges)
@@ -82,7 +84,7 @@ def boundary(size: int, parts: int, index: int) -> int:
 def rows_of(graph: Graph, name: str) -> int:
     """The size of the first spatial axis."""
     tensor = graph.tensors[name]
-    return tensor.shape[spatial_axes(tensor)[0]]
+    return tensor.shape[tiled_axes(tensor)[0]]
 
 
 def with_rows(whole: Region, start: int, stop: int) -> Region:

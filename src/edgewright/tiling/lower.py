@@ -6,6 +6,7 @@ from edgewright.graph.padding import Expresses, any_padding
 from edgewright.graph.types import Graph
 from edgewright.tiling.carry import lower_strips
 from edgewright.tiling.groups import group_of
+from edgewright.tiling.mixed import computed_again
 from edgewright.tiling.plan import TilingPlan
 from edgewright.tiling.recompute import lower_tiles
 from edgewright.tiling.script import Script
@@ -30,6 +31,7 @@ def lower(
     """
     script = Script(graph, ordered, expresses, most_joined, cuts_late)
     seen: set[str] = set()
+    again = computed_again(graph)
     for fused in plan.groups:
         if not seen.isdisjoint(fused.op_names):
             raise UnsupportedModelError(f"op {min(seen & set(fused.op_names))!r} is in two groups")
@@ -43,7 +45,7 @@ def lower(
         if fused.halo == "recompute":
             lower_tiles(script, group, graph, fused.grid)
         elif fused.grid[1] == 1:
-            lower_strips(script, group, graph, fused.grid[0])
+            lower_strips(script, group, graph, fused.grid[0], again if fused.halo == "mixed" else frozenset())
         else:
             raise UnsupportedModelError(f"the group of op {fused.op_names[0]!r}: rows are carried in strips only")
     return tuple(script.edits)

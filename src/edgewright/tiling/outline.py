@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edgewright.graph.geometry import AxisMap, axis_maps, output_block, spatial_axes, tileable
+from edgewright.graph.axis_map import AxisMap, tiled_axes
+from edgewright.graph.geometry import axis_maps, crops, output_block, tileable
 from edgewright.graph.padding import Expresses, any_padding, can_be_cut
 from edgewright.graph.types import Graph, Op
 from edgewright.memory.liveness import IN_PLACE, buffers, timeline
+from edgewright.tiling.mixed import UNITS, computed_again
 from edgewright.tiling.rates import OpTime, macs_of
 
-_UNITS = frozenset({"unary", "normalization", "quantize"})
 _SAME = AxisMap(1, 0, 0, 1, 1)
 
 
@@ -58,13 +59,19 @@ class Step:
 
 @dataclass(frozen=True)
 class Outline:
-    """Steps and features of a network, the bytes that live at each op of it, and where it may be cut."""
+    """Steps and features of a network, the bytes that live at each op of it, and where it may be cut.
+
+    `is_tall` where some window reaches further along the rows than along the columns. `again` has the tensors that
+    strips of mixed halos compute again.
+    """
 
     steps: tuple[Step, ...]
     features: dict[str, Feature]
     live_bytes: tuple[int, ...]
     spans: tuple[tuple[int, int, int], ...]
     cuts: tuple[int, ...]
+    is_tall: bool
+    again: frozenset[str]
 
     def held_bytes(self, start: int, end: int) -> int:
         """Bytes made before op `start` that are still needed at op `end` or later."""
@@ -84,7 +91,7 @@ def outline(graph: Graph, times: Mapping[str, OpTime], expresses: Expresses = an
             seen.setdefault(through.get(name, name) if can_tile[index] else name, []).append(index)
     features = {}
     for name, tensor in graph.tensors.items():
-        axes = spatial_axes(tensor)
+        axes = tiled_axes(tensor)
         if tensor.is_constant or not axes:
             continue
         rows, columns = (*(tensor.shape[axis] for axis in axes[:2]), 1)[:2]
@@ -93,7 +100,18 @@ def outline(graph: Graph, times: Mapping[str, OpTime], expresses: Expresses = an
         features[name] = Feature(name, rows, columns, pixel, makers.get(name, -1), found, name in graph.outputs)
     steps = tuple(_step(op, graph, features, times, through, can) for op, can in zip(graph.ops, can_tile, strict=True))
     spans = tuple((one.first, one.last, one.size_bytes) for one in buffers(graph, in_place=False))
-    return Outline(steps, features, timeline(graph).live_bytes, spans, _cuts(graph, readers, makers))
+    is_tall = any(
+        op.window and len(op.window.extent) > 1 and op.window.extent[0] > op.window.extent[1] for op in graph.ops
+    )
+    return Outline(
+        steps,
+        features,
+        timeline(graph).live_bytes,
+        spans,
+        _cuts(graph, readers, makers),
+        is_tall,
+        computed_again(graph),
+    )
 
 
 def _step(
@@ -116,7 +134,10 @@ def _step(
             source = through.get(name, name)
             reads[source] = source, rows, columns
             copies[source] = features[name].pixel_bytes if source != name else 0
-    in_place = op.kind in IN_PLACE
+    is_crop = crops(op, graph)
+    in_place = op.kind in IN_PLACE or is_crop
+    if is_crop:  # what it reads is cut, and that is all
+        time = OpTime()
     return Step(op, True, tuple(reads.values()), tuple(copies.values()), makes, output_block(op), in_place, time, macs)
 
 
@@ -133,6 +154,6 @@ def _cuts(graph: Graph, readers: dict[str, list[int]], makers: dict[str, int]) -
         first, maker = makers[name] + 1, graph.ops[makers[name]]
         if maker.kind == "dequantize":
             closed.update(range(first, max(indices) + 1))
-        if len(indices) == 1 and name not in graph.outputs and graph.ops[indices[0]].kind in _UNITS:
+        if len(indices) == 1 and name not in graph.outputs and graph.ops[indices[0]].kind in UNITS:
             closed.update(range(first, indices[0] + 1))
     return tuple(i for i in range(len(graph.ops) + 1) if i not in closed)

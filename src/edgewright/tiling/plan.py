@@ -7,7 +7,7 @@ from typing import Any
 from edgewright.errors import StoreError
 
 SCHEMA_VERSION = 1
-HALOS = ("recompute", "carry")
+HALOS = ("recompute", "carry", "mixed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,9 @@ class FusedGroup:
 
     `grid` is the tiles along the first and along the second spatial axis. `halo` says what is done about the border
     that neighbouring tiles share: `recompute` computes it in both (MAFAT, arXiv 2107.06960), `carry` keeps the rows
-    that the next strip needs, so that nothing is computed twice (data reuse as in DeepThings, Zhao et al., 2018).
-    Carrying goes in strips: its grid has one column.
+    that the next strip needs, so that nothing is computed twice (data reuse as in DeepThings, Zhao et al., 2018), and
+    `mixed` keeps those of narrow tensors and computes those of wide ones from them (`tiling.mixed`). Carrying goes in
+    strips: its grid has one column.
     """
 
     op_names: tuple[str, ...]

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from edgewright.graph.geometry import ReceptiveField, input_regions, spatial_axes
+from edgewright.graph.axis_map import tiled_axes
+from edgewright.graph.geometry import ReceptiveField, input_regions
 from edgewright.graph.types import Graph, Op, Region
 from edgewright.tiling.groups import Group, partitions
 from edgewright.tiling.late_cut import with_late_cuts
@@ -64,7 +65,7 @@ def tile_bytes(tile: Tile, graph: Graph) -> int:
     total = 0
     for name, region in tile.made.items():
         tensor = graph.tensors[name]
-        space = prod(tensor.shape[axis] for axis in spatial_axes(tensor))
+        space = prod(tensor.shape[axis] for axis in tiled_axes(tensor))
         total += tensor.size_bytes * prod(region.shape) // max(space, 1)
     return total
 

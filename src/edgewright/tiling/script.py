@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from edgewright.errors import UnsupportedModelError
+from edgewright.graph.axis_map import tiled_axes
 from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
-from edgewright.graph.geometry import ReceptiveField, operand_axes, spatial_axes
+from edgewright.graph.geometry import ReceptiveField, crops, operand_axes
 from edgewright.graph.padding import Expresses, any_padding, filler
 from edgewright.graph.types import Graph, Op, Region
 
@@ -64,7 +65,7 @@ class Script:
 
     def cut(self, tensor: str, piece: Piece, region: Region, base: str, after: str = "") -> Piece:
         """A piece of a tensor that holds just `region`; the piece itself where it does already."""
-        return self._cut(tensor, piece, spatial_axes(self.graph.tensors[tensor]), region, base, after)
+        return self._cut(tensor, piece, tiled_axes(self.graph.tensors[tensor]), region, base, after)
 
     def cut_operand(self, op: Op, index: int, region: Region, tile: str, after: str) -> Piece:
         """The region of a tensor from outside of the group, or of a constant, that one input of an op reads."""
@@ -78,11 +79,13 @@ class Script:
         name, given = self.name(base), piece.name
         if tensor in self._pairs:
             given = self.dequantized(self._pairs[tensor][0], given)
-        self.edits.append(Slice(name, given, name, (spatial_axes(self.graph.tensors[tensor])[0],), (0,), (0,)))
+        self.edits.append(Slice(name, given, name, (tiled_axes(self.graph.tensors[tensor])[0],), (0,), (0,)))
         return name
 
     def clone(self, op: Op, inputs: Sequence[str], field: ReceptiveField, tile: str) -> list[str]:
-        """A copy of an op that makes one tile; the names of its outputs."""
+        """A copy of an op that makes one tile; the names of its outputs. What just crops its input is cut already."""
+        if crops(op, self.graph):
+            return [inputs[0]]
         inputs, padding = self._padded(op, inputs, field)
         outputs = [self.name(f"{name}.{tile}") if name else "" for name in op.outputs]
         name = self.name(f"{op.name}.{tile}")
@@ -114,7 +117,7 @@ class Script:
     def join(self, pieces: Sequence[Piece], tensor: str, axis: int, output: str, extra: Sequence[str] = ()) -> Piece:
         """Pieces of a tensor side by side along one of its spatial axes, as `output`; `extra` are empty ones of it."""
         names = tuple(piece.name for piece in pieces)
-        stored = spatial_axes(self.graph.tensors[tensor])[axis]
+        stored = tiled_axes(self.graph.tensors[tensor])[axis]
         while self.most_joined is not None and len(names) > self.most_joined:
             names = self._joined_in_parts(names, output, stored, self.most_joined)
         if tensor in self._pairs:
@@ -154,7 +157,7 @@ class Script:
         if value is None:
             raise UnsupportedModelError(f"op {op.name!r} ({op.variant or op.kind}): the format can't pad its tiles")
         source = self.graph.tensors[op.inputs[0]]
-        pairs = dict(zip(spatial_axes(source), field.padding, strict=True))
+        pairs = dict(zip(tiled_axes(source), field.padding, strict=True))
         name = self.name(f"{inputs[0]}.padded")
         whole = tuple(pairs.get(axis, (0, 0)) for axis in range(len(source.shape)))
         self.edits.append(Pad(name, inputs[0], name, whole, value))

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from edgewright.errors import BudgetError
 from edgewright.graph.edits import CloneOp, Edit, apply
 from edgewright.graph.padding import Expresses, any_padding
@@ -165,9 +167,10 @@ class PlanSearch:
         return [one for one in (*near, *(index + far for far in _FURTHER)) if one < len(self.found)]
 
     def spread(self, count: int) -> list[int]:
-        """So many plans, evenly spread, the first and the last among them."""
-        last = len(self.found) - 1
-        return sorted({round(i * last / (count - 1)) for i in range(count)})
+        """At most so many plans, the first and the last among them, their peaks in about equal proportions."""
+        peaks = np.log([max(one.peak_bytes, 1) for one in self.found])
+        wanted = np.linspace(peaks[0], peaks[-1], count)
+        return sorted({int(np.abs(peaks - one).argmin()) for one in wanted} | {0, len(peaks) - 1})
 
     def _widest_op(self, plan: TilingPlan) -> str:
         """The op of the original network at whose place the rewritten one needs most."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgewright.graph.geometry import AxisMap
+from edgewright.graph.axis_map import AxisMap
 from edgewright.tiling.estimate import Bools, Ints
 from edgewright.tiling.groups import boundary
 from edgewright.tiling.outline import Feature, Outline
@@ -30,15 +30,19 @@ def shifted(values: Ints) -> Ints:
 class StripRows:
     """One end of a group; arrays have a row for each count of strips, and a column for each strip.
 
-    Strips past the last one make nothing: their end is that of the last.
+    Strips past the last one make nothing: their end is that of the last. Rows of the tensors `again` are made in each
+    strip that reads them.
     """
 
-    def __init__(self, outline: Outline, end: int, counts: tuple[int, ...]) -> None:
-        self.outline, self.end, self.counts = outline, end, counts
+    def __init__(
+        self, outline: Outline, end: int, counts: tuple[int, ...], again: frozenset[str] = frozenset()
+    ) -> None:
+        self.outline, self.end, self.counts, self.again = outline, end, counts, again
         self.shape = len(counts), max(counts)
         self.least = outline.features[outline.steps[end - 1].makes[-1]].rows
         self.ends: dict[str, Ints] = {}
         self.lows: dict[str, Ints] = {}
+        self.first: dict[str, Ints] = {}
         self.reads: dict[int, list[Read]] = {}
         self.valid: dict[int, Bools] = {}
         """For each op the counts of strips that it allows."""
@@ -59,12 +63,22 @@ class StripRows:
         size = features[step.makes[0]].rows
         stop: Ints = np.minimum(-(-np.maximum.reduce(wanted) // step.block) * step.block, size)
         self.ends |= dict.fromkeys(step.makes, stop)
-        self.reads[index] = reads = [self._read(name, rows, shifted(stop), stop, size) for name, rows, _ in step.reads]
+        start = self.starts(features[step.makes[0]], step.block)
+        self.reads[index] = reads = [self._read(name, rows, start, stop, size) for name, rows, _ in step.reads]
         for read in reads:
             self.valid[index] &= ~np.any(read.active & (read.low >= read.high), axis=1)
 
-    def starts(self, feature: Feature) -> Ints:
-        return shifted(self.ends[feature.name])
+    def starts(self, feature: Feature, block: int = 1) -> Ints:
+        """The first row of a tensor that each strip makes, in blocks of so many."""
+        if not self.is_again(feature):
+            return shifted(self.ends[feature.name])
+        if feature.name not in self.first:
+            low = self.lows[feature.name] // block * block
+            self.first[feature.name] = np.minimum(low, self.ends[feature.name])
+        return self.first[feature.name]
+
+    def is_again(self, feature: Feature) -> bool:
+        return feature.name in self.again and not feature.leaves(self.end)
 
     def made(self, feature: Feature) -> Ints:
         """Rows that each strip adds to a tensor."""
@@ -74,7 +88,7 @@ class StripRows:
     def keeps_from(self, feature: Feature) -> Ints:
         """The first row of a tensor that any later strip reads, or its end by then."""
         stop = self.ends[feature.name]
-        if feature.name not in self.lows:
+        if feature.name not in self.lows or self.is_again(feature):
             return stop
         later = np.concatenate([self.lows[feature.name][:, 1:], np.full_like(stop[:, :1], _NEVER)], axis=1)
         first = np.minimum.accumulate(later[:, ::-1], axis=1)[:, ::-1]
@@ -90,7 +104,7 @@ class StripRows:
 
     def _read(self, name: str, axis: AxisMap, start: Ints, stop: Ints, size: int) -> Read:
         low, high = axis.uncut(start, stop)
-        whole, active = (start == 0) & (stop == size), stop > start
+        whole, active = (start == 0) & (stop == size) & (not axis.crops), stop > start
         reach = np.where(whole, axis.size, np.where(stop > 0, np.clip(high, 0, axis.size), 0))
         self._extend(name, np.maximum.accumulate(reach, axis=1))
         low = np.where(whole, 0, np.maximum(low, 0))

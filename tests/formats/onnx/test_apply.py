@@ -16,7 +16,7 @@ from edgewright.errors import UnsupportedModelError
 from edgewright.formats.onnx import edited, read
 from edgewright.graph import edits
 from edgewright.graph.edits import CloneOp, Concat, Edit, RemoveOp, Slice
-from edgewright.graph.geometry import full_region, input_regions, operand_axes, spatial_axes, tileable
+from edgewright.graph.geometry import full_region, input_regions, operand_axes, tileable, tiled_axes
 from edgewright.graph.types import Graph, Op, Region
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
@@ -66,9 +66,9 @@ def _tiled(op: Op, graph: Graph, axis: int, tiles: list[tuple[int, int]], waits:
             pairs = zip(wanted.ranges, field.made.ranges, strict=True)
             starts, ends = zip(*((a - begin, b - begin) for (a, b), (begin, _) in pairs), strict=True)
             made = f"{base}/cropped"
-            script.append(Slice(f"{base}/crop", f"{base}/made", made, spatial_axes(output), starts, ends))
+            script.append(Slice(f"{base}/crop", f"{base}/made", made, tiled_axes(output), starts, ends))
         parts.append(made)
-    script.append(Concat(f"{op.name}/concat", tuple(parts), op.outputs[0], spatial_axes(output)[axis]))
+    script.append(Concat(f"{op.name}/concat", tuple(parts), op.outputs[0], tiled_axes(output)[axis]))
     return script
 
 

@@ -87,7 +87,19 @@ class Builder:
                 _set(node, key, _plain(op.attributes[key]))
         if op.kind == "resize" and len(node.input) > 3 and node.input[3]:
             node.input[3] = self.integers(f"{edit.name}_sizes", self.graph.tensors[edit.outputs[0]].shape)
+        if node.op_type == "Reshape":
+            self._set_target(node, edit)
         return [node]
+
+    def _set_target(self, node: NodeProto, edit: CloneOp) -> None:
+        """The shape that a reshape makes, where it is another one than its source makes."""
+        made = self.graph.tensors[edit.outputs[0]].shape
+        if made == self.values.shape(self.before[edit.source].outputs[0]):
+            return
+        if len(node.input) > 1:
+            node.input[1] = self.integers(f"{edit.name}_shape", made)
+        else:
+            _set(node, "shape", list(made))
 
     def _set_pads(self, node: NodeProto, edit: CloneOp) -> None:
         assert edit.padding is not None

@@ -131,6 +131,8 @@ class _Resized:
             self._set_mode(mode_of(self.op.window.padding, self.op.window, space))
         elif self.op.kind == "resize":
             self._replace(inputs, 1, self.builder.graph.tensors[self.op.outputs[0]].shape[1:-1])
+        elif self.builtin == "RESHAPE":
+            self._set_target(inputs)
         elif self.op.attributes == self.source.attributes:
             return
         elif self.op.kind == "pad":
@@ -167,6 +169,17 @@ class _Resized:
         modes = (mode for mode in (VALID, SAME) if cropping_of(mode, self.op.window, space, made[1:-1]) == wanted)
         self._set_mode(next(modes, None))
         self._replace(inputs, 0, made)
+
+    def _set_target(self, inputs: list[int]) -> None:
+        """The shape that a reshape makes, where it is another one than its source makes."""
+        graph, made = self.builder.reading.graph, self.builder.graph.tensors[self.op.outputs[0]].shape
+        if made == graph.tensors[self.source.outputs[0]].shape:
+            return
+        if len(inputs) > 1:
+            self._replace(inputs, 1, made)
+        if self.operator.builtinOptions is not None and self.operator.builtinOptions.newShape is not None:
+            self.operator.builtinOptions = copy(self.operator.builtinOptions)
+            self.operator.builtinOptions.newShape = np.array(made, np.int32)
 
     def _cut(self, inputs: list[int]) -> None:
         found: Mapping[str, Any] = self.op.attributes

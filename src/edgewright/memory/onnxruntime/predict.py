@@ -36,6 +36,8 @@ _MOST_REGIONS = 6
 """Those that are tried in more than one run."""
 _NODE_BYTES = {"default": 128, "lean": 48, "arena": 56}
 """What a run, and each node of it, touches of the heap beside tensors."""
+_PACKING_BYTES = 32 * 1024
+"""What products touch of the stack to pack a matrix that was not known when the network was loaded."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ def predict_peak(
     elif settings == "arena" and arena_bytes is None:
         region = best_region([trial.events for trial in trials[:_MOST_FITTED]])
     taken, trial = max(((_resident(one, settings, region), one) for one in trials), key=lambda pair: pair[0])
-    resident = taken + _RUN_BYTES[settings] + _NODE_BYTES[settings] * len(trial.names)
+    resident = taken + _RUN_BYTES[settings] + _NODE_BYTES[settings] * len(trial.names) + _packing_bytes(network)
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
     timeline = _timeline(trial)
     live = max(timeline, default=0)
@@ -125,6 +127,11 @@ def predict_peak(
         reorders=tuple(reorders(network)),
         folded=_folded(graph, network),
     )
+
+
+def _packing_bytes(network: Network) -> int:
+    packs = any(node.kind == "matmul" and not node.variant for node in network.nodes.values())
+    return _PACKING_BYTES if packs else 0
 
 
 def _folded(graph: Graph, network: Network) -> frozenset[str]:
