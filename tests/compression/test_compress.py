@@ -165,6 +165,29 @@ def test_a_killed_compression_goes_on_bit_for_bit(killed_at: int, tmp_path: Path
     assert all(torch.equal(value, other) for (_, value), other in pairs)
 
 
+class LaidFlat(nn.Module):
+    """A convolution along time whose channels are laid flat for a recurrent layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made, self.recurrent, self.last = nn.Conv1d(3, 8, 3), nn.GRU(16, 6, batch_first=True), nn.Linear(6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        steps = torch.relu(self.made(x)).permute(0, 2, 1).unflatten(1, (4, -1)).flatten(2)
+        return self.last(self.recurrent(steps)[0].mean(1))
+
+
+@pytest.mark.parametrize("method", ["taylor", "deepiot"])
+def test_a_network_at_its_narrowest_is_still_read(method: str) -> None:
+    torch.manual_seed(0)
+    task = supervised(LaidFlat(), torch.randn(32, 3, 10), torch.arange(32) % 2, lambda _: 0.0, batch_size=16)
+    network = Network.of(task.module.eval(), task.example)
+    objective = Objective.of(network.reading.graph, network.groups, None, 4, "parameters")
+    share = objective.cost(objective.least) / objective.cost(objective.original)
+    found = run(task, Aim(share, steer="parameters", method=method, steps=24, rounds=1, batches=1))
+    assert tuple(map(len, found.network.channels)) == objective.least == (2, 2)
+
+
 def test_another_aim_does_not_go_on(tmp_path: Path) -> None:
     torch.manual_seed(0)
     task = stripes_task(Convolutions())
