@@ -51,6 +51,7 @@ def compensated(network: Network, kept: Mapping[str, Sequence[int]], run: Callab
 
     def read(name: str, rows: Tensor) -> None:
         if name in gone:
+            rows = rows.float()
             squares[name] = squares.get(name, 0) + rows.T @ rows
 
     handles = [handle for prefix, part in module.named_modules() for handle in _watched(prefix, part, read)]
