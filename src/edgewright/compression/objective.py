@@ -32,7 +32,7 @@ _COARSE = 8
 """About so many widths of each group, evenly apart, are tried at first."""
 _FEW = (1, 4, 8, 16)
 _COLDER = 0.05
-_MOST_FRONTIERS = 500
+_MOST_FRONTIERS = 100
 """More are kept of no op: branches that meet would have a product of their widths, and moves come afterwards."""
 _BIG = 8
 """A width is rounded to the largest block that is no more than this share of it."""
