@@ -165,10 +165,15 @@ class Settlement:
         return cut, Round(cut.channels, target, chosen.cost, seconds, measured_s, chosen.kept, chosen.bound, off)
 
 
+def narrowest(objective: Objective) -> tuple[Widths, float]:
+    """The widths that cost least, and what they cost."""
+    least, _ = objective.cheapest(objective.options(objective.least))
+    return least, objective.at_weights(least).cost(least)
+
+
 def check_floor(aim: Aim, objective: Objective, target: float, correction: float) -> None:
     """Raises BudgetError where no widths cost as little as the target, naming what the cheapest cost."""
-    least, _ = objective.cheapest(objective.options(objective.least))
-    floor = objective.at_weights(least).cost(least) * correction
+    floor = narrowest(objective)[1] * correction
     if floor > target:
         raise BudgetError(
             f"the target of {aim.amount(target)} is below what this network takes at its narrowest: {aim.amount(floor)}"
