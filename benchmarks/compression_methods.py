@@ -15,6 +15,7 @@ from edgewright.compression.compress import Compression
 from edgewright.compression.objective import Objective
 from edgewright.compression.task import Task
 from edgewright.compression.training import Settings, Training
+from edgewright.errors import BudgetError
 from edgewright.formats.torch import understand
 from edgewright.graph.cost import layer_cost
 from edgewright.graph.layers import layers_of
@@ -22,7 +23,7 @@ from edgewright.graph.layers import layers_of
 _SCORED = 16
 """Batches in a round that importance is taken from; each counts as a step."""
 _ROUNDS = 1
-_BISECTIONS = 10
+_RATIOS = 64
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,18 @@ def by_deepiot(steer: str) -> Method:
 
 
 def by_pruner(round_to: int) -> Method:
-    """torch-pruning's magnitude pruner at the ratio for which a share of the operations is left."""
+    """torch-pruning's magnitude pruner at the smallest ratio that leaves no more than a share of the operations.
+
+    Ratios are tried one by one: a layer whose rounded width would be nothing stays whole, so more may be left of a
+    larger ratio.
+    """
 
     def method(place: Place, share: float) -> nn.Module:
-        low, high = 0.0, 0.98
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if _pruned(place, middle, round_to)[1] > share else (low, middle)
-        return _trained(place, _pruned(place, high, round_to)[0])
+        for step in range(_RATIOS):
+            module, left = _pruned(place, step / _RATIOS, round_to)
+            if left <= share:
+                return _trained(place, module)
+        raise BudgetError(f"torch-pruning leaves more than {share:g} of the operations at every ratio")
 
     return method
 
