@@ -8,15 +8,17 @@
     python -m benchmarks.compression --results FILE
 
 The first trains: each method narrows the same trained networks, one for each seed, to shares of a cost (predicted time,
-operations or parameters, whatever it is steered by), on a ladder that is walked by bisection. The smallest share counts
-at which the networks are no more than --max-drop points (0.5) worse than the uncompressed ones on the validation data,
-in the mean of the seeds. A row for each task, method and seed goes into the file, the networks into a folder beside;
-what is there is not run again. The second measures: for each task and seed all methods in one comparison, in turns, in
-fresh processes, one thread. The third asks `compress` for times, trains nothing (weights do not matter to time), and
-tells what the ONNX files take. The last prints the tables.
+operations or parameters, whatever it is steered by), on a ladder. Bisection with the first seed finds where to begin;
+from there all seeds go down as long as they hold, or up until they do. The smallest share counts at which the networks
+are no more than --max-drop points (0.5) worse than the uncompressed ones on the validation data, in the mean of the
+seeds. A row for each task, method and seed goes into the file, the networks into a folder beside; what is there is not
+run again. The second measures: for each task and seed all methods in one comparison, in turns, in fresh processes, one
+thread. The third asks `compress` for times, trains nothing (weights do not matter to time), and tells what the ONNX
+files take. The last prints the tables.
 
 DIR holds the data sets; see examples/example_data.py for where they can be had. Trained networks are kept in a folder
-named by EXAMPLE_NETWORKS. --quick walks one rung of the ladder, from networks that were trained for a few steps only.
+named by EXAMPLE_NETWORKS. All training is in bfloat16, judging and measuring in full precision. --quick walks one rung
+of the ladder, from networks that were trained for a few steps only.
 """
 
 import argparse
@@ -160,7 +162,8 @@ def recipes() -> dict[str, Any]:
     import digits
     import har
 
-    return {"vgg": cifar10.VGG, "resnet": cifar10.RESNET, "har": har.HAR, "digits": digits.DIGITS}
+    found = {"vgg": cifar10.VGG, "resnet": cifar10.RESNET, "har": har.HAR, "digits": digits.DIGITS}
+    return {name: replace(recipe, half=True) for name, recipe in found.items()}
 
 
 if __name__ == "__main__":

@@ -14,7 +14,10 @@ from torch import nn
 
 from edgewright.errors import BudgetError
 
-LADDER = (0.85, 0.72, 0.60, 0.50, 0.42, 0.35, 0.29, 0.24, 0.20, 0.16, 0.12)
+LADDER = (
+    0.85, 0.72, 0.60, 0.50, 0.42, 0.35, 0.29, 0.24, 0.20, 0.165, 0.14, 0.115, 0.095, 0.08, 0.065, 0.055, 0.045, 0.037,
+    0.03,
+)  # fmt: skip
 QUICK = (0.50,)
 BASELINE = "uncompressed"
 _HOPELESS = 0.015
@@ -83,16 +86,28 @@ class Climb:
 
 
 def smallest(climbs: Sequence[Climb], least: Sequence[float], ladder: Sequence[float]) -> float | None:
-    """The smallest share at which a method is no worse than `least` on the validation data in the mean of its seeds, by
-    bisection; None where it is at no share."""
-    low, high, best = 0, len(ladder), None
-    while low < high:
+    """The smallest share at which a method is no worse than `least` on the validation data in the mean of its seeds;
+    None where it is at no share.
+
+    Bisection with the first seed alone finds where to begin. From there all seeds go down the ladder as long as they
+    hold, or up it until they do.
+    """
+    place = _bisected(climbs[0], least[0], ladder)
+    if _holds(climbs, least, ladder[place]):
+        while place + 1 < len(ladder) and _holds(climbs, least, ladder[place + 1]):
+            place += 1
+        return ladder[place]
+    higher = (share for share in reversed(ladder[:place]) if _holds(climbs, least, share))
+    return next(higher, None)
+
+
+def _bisected(climb: Climb, least: float, ladder: Sequence[float]) -> int:
+    """Where on the ladder one seed holds for the last time, or its top."""
+    low, high = 0, len(ladder)
+    while high - low > 1:
         middle = (low + high) // 2
-        if _holds(climbs, least, ladder[middle]):
-            best, low = ladder[middle], middle + 1
-        else:
-            high = middle
-    return best
+        low, high = (middle, high) if _holds([climb], [least], ladder[middle]) else (low, middle)
+    return low
 
 
 def _holds(climbs: Sequence[Climb], least: Sequence[float], share: float) -> bool:

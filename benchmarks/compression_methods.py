@@ -15,16 +15,15 @@ from edgewright.compression.compress import Compression
 from edgewright.compression.objective import Objective
 from edgewright.compression.task import Task
 from edgewright.compression.training import Settings, Training
+from edgewright.errors import BudgetError
 from edgewright.formats.torch import understand
 from edgewright.graph.cost import layer_cost
 from edgewright.graph.layers import layers_of
 
-_SCORED = 8
+_SCORED = 16
 """Batches in a round that importance is taken from; each counts as a step."""
 _ROUNDS = 1
-_DISTILLED = 0.5
-"""Share of the loss of edgewright's training that is to give what the uncompressed network gives."""
-_BISECTIONS = 10
+_RATIOS = 64
 
 
 @dataclass(frozen=True)
@@ -62,34 +61,38 @@ def uncompressed(place: Place, _: float) -> nn.Module:
 
 
 def ours(place: Place, share: float) -> nn.Module:
-    """Taylor scores, the widths that keep the most of them within a predicted time, weights that make up for what went,
-    and distillation; batches are seen twice before training, for the scores and for the weights."""
+    """Taylor scores, the widths that keep the most of them within a predicted time, weights that make up for what went;
+    batches are seen twice before training, for the scores and for the weights."""
     aim = Aim(share, steps=max(place.steps - 2 * _ROUNDS * _SCORED, 0), rounds=_ROUNDS, batches=_SCORED)
-    return _compressed(place, aim, replace(place.settings(), distill=_DISTILLED))
+    return _compressed(place, aim)
 
 
 def by_deepiot(steer: str) -> Method:
     """DeepIoT, steered by a cost; by time widths are moved to local minima of it besides, as in FastDeepIoT."""
-    return lambda place, share: _compressed(
-        place, Aim(share, steer=steer, method="deepiot", steps=place.steps), place.settings()
-    )
+    return lambda place, share: _compressed(place, Aim(share, steer=steer, method="deepiot", steps=place.steps))
 
 
 def by_pruner(round_to: int) -> Method:
-    """torch-pruning's magnitude pruner at the ratio for which a share of the operations is left."""
+    """torch-pruning's magnitude pruner at the smallest ratio that leaves no more than a share of the operations.
+
+    Ratios are tried one by one: a layer whose rounded width would be nothing stays whole, so more may be left of a
+    larger ratio.
+    """
 
     def method(place: Place, share: float) -> nn.Module:
-        low, high = 0.0, 0.98
-        for _ in range(_BISECTIONS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if _pruned(place, middle, round_to)[1] > share else (low, middle)
-        return _trained(place, _pruned(place, high, round_to)[0])
+        for step in range(_RATIOS):
+            module, left = _pruned(place, step / _RATIOS, round_to)
+            if left <= share:
+                return _trained(place, module)
+        raise BudgetError(f"torch-pruning leaves more than {share:g} of the operations at every ratio")
 
     return method
 
 
-def _compressed(place: Place, aim: Aim, settings: Settings) -> nn.Module:
-    return Compression(place.task, aim, place.device, settings).run().network.module.eval()
+def _compressed(place: Place, aim: Aim) -> nn.Module:
+    """The result is judged by the ladder, for all methods alike, and nothing is judged before."""
+    task = replace(place.task, evaluate=lambda _: 0.0)
+    return Compression(task, aim, place.device, place.settings()).run().network.module.eval()
 
 
 def _pruned(place: Place, ratio: float, round_to: int) -> tuple[nn.Module, float]:

@@ -15,7 +15,7 @@ VGG = example_training.Recipe(
     example_data.cifar10,
     2500,
     0.05,
-    200,
+    500,
     1.0,
     augment=example_training.mirrored,
 )
@@ -25,7 +25,7 @@ RESNET = example_training.Recipe(
     example_data.cifar10,
     2500,
     0.06,
-    200,
+    400,
     1.0,
     augment=example_training.mirrored,
 )

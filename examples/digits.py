@@ -10,7 +10,7 @@ import example_training
 from edgewright.compression.task import Task
 
 DIGITS = example_training.Recipe(
-    "digits", lambda: example_networks.Speech(40, 32, 96, 64, 10), example_data.digits, 800, 0.003, 200, 1.0, adam=True
+    "digits", lambda: example_networks.Speech(40, 32, 96, 64, 10), example_data.digits, 800, 0.003, 400, 1.0, adam=True
 )
 
 

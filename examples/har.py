@@ -10,7 +10,7 @@ import example_training
 from edgewright.compression.task import Task
 
 HAR = example_training.Recipe(
-    "har", lambda: example_networks.DeepSense(3, 64, 120, 8, 6), example_data.har, 1000, 0.003, 250, 1.0, adam=True
+    "har", lambda: example_networks.DeepSense(3, 64, 120, 8, 6), example_data.har, 1000, 0.003, 500, 1.0, adam=True
 )
 
 

@@ -18,12 +18,14 @@ from edgewright.compression.compress import Compressed, Compression  # noqa: E40
 from edgewright.compression.network import Network  # noqa: E402
 from edgewright.compression.objective import Objective  # noqa: E402
 from edgewright.compression.saving import load_network, save_network  # noqa: E402
-from edgewright.compression.settle import checked_cut  # noqa: E402
+from edgewright.compression.settle import checked_cut, narrowest  # noqa: E402
 from edgewright.compression.task import Task, supervised  # noqa: E402
 from edgewright.compression.training import Settings  # noqa: E402
 from edgewright.compression.verify import problems  # noqa: E402
 from edgewright.errors import BudgetError, DataError, ModelError, StoreError, TrainingError  # noqa: E402
+from edgewright.graph.types import LayerSpec  # noqa: E402
 from edgewright.timing.model import ExecutionTimeModel  # noqa: E402
+from edgewright.widths.executed import layers_at  # noqa: E402
 
 
 class KnownDevice(SteppedDevice):
@@ -165,6 +167,29 @@ def test_a_killed_compression_goes_on_bit_for_bit(killed_at: int, tmp_path: Path
     assert all(torch.equal(value, other) for (_, value), other in pairs)
 
 
+class LaidFlat(nn.Module):
+    """A convolution along time whose channels are laid flat for a recurrent layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.made, self.recurrent, self.last = nn.Conv1d(3, 8, 3), nn.GRU(16, 6, batch_first=True), nn.Linear(6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        steps = torch.relu(self.made(x)).permute(0, 2, 1).unflatten(1, (4, -1)).flatten(2)
+        return self.last(self.recurrent(steps)[0].mean(1))
+
+
+@pytest.mark.parametrize("method", ["taylor", "deepiot"])
+def test_a_network_at_its_narrowest_is_still_read(method: str) -> None:
+    torch.manual_seed(0)
+    task = supervised(LaidFlat(), torch.randn(32, 3, 10), torch.arange(32) % 2, lambda _: 0.0, batch_size=16)
+    network = Network.of(task.module.eval(), task.example)
+    objective = Objective.of(network.reading.graph, network.groups, None, 4, "parameters")
+    share = objective.cost(objective.least) / objective.cost(objective.original)
+    found = run(task, Aim(share, steer="parameters", method=method, steps=24, rounds=1, batches=1))
+    assert tuple(map(len, found.network.channels)) == objective.least == (2, 2)
+
+
 def test_another_aim_does_not_go_on(tmp_path: Path) -> None:
     torch.manual_seed(0)
     task = stripes_task(Convolutions())
@@ -207,6 +232,29 @@ def test_the_choice_is_corrected_by_what_is_measured() -> None:
     assert found.before_s is not None and found.best.measured_s is not None
     assert 0.9 < found.best.measured_s / (0.6 * found.before_s) <= 1.02
     assert found.best.measured_s == pytest.approx(measure(found.network.module))
+
+
+def test_no_target_is_refused_before_the_narrowest_network_was_measured() -> None:
+    """A device on which narrow layers take a tenth of what its model says."""
+    torch.manual_seed(0)
+    task = stripes_task(Convolutions())
+    model = device().model
+
+    def layers(module: nn.Module | None) -> dict[LayerSpec, float]:
+        network = Network.of(task.module if module is None else module, task.example)
+        priced = Objective.of(network.reading.graph, network.groups, model, 4)
+        own = layers_at(priced.frontiers.layouts, priced.original)
+        return {layer: float(model.predict([layer])[0]) * (1.0 if module is None else 0.1) for layer in own}
+
+    network = Network.of(task.module, task.example)
+    priced = Objective.of(network.reading.graph, network.groups, model, 4)
+    aim = Aim(0.5 * narrowest(priced)[1] / priced.cost(priced.original), steps=0, rounds=1, batches=1)
+    with pytest.raises(BudgetError, match="at its narrowest"):
+        run(task, aim)
+    found = run(task, aim, device=device(layers=layers))
+    assert sum(layers(found.network.module).values()) <= aim.time * priced.cost(priced.original)
+    with pytest.raises(BudgetError, match="at its narrowest"):
+        run(task, replace(aim, time=0.1 * aim.time), device=device(layers=layers))
 
 
 def test_rounds_end_where_the_accuracy_does_not_hold() -> None:

@@ -1,6 +1,7 @@
 """Training: what was left goes on as if nothing had been, and a loss that is no number stops it."""
 
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,6 +133,21 @@ def test_distillation_is_zero_between_equals_and_pulls_towards_the_teacher():
     before = distilled(student(batch), teacher(batch)).item()
     Training(task, student, 100, Settings(distill=1.0), teacher).run()
     assert distilled(student(batch), teacher(batch)).item() < 0.3 * before
+
+
+def test_the_teacher_sees_what_the_module_saw_and_nothing_runs_twice():
+    torch.manual_seed(0)
+    teacher, student, met = Dense().eval(), Dense(), []
+    for module in (teacher, student):
+        module.register_forward_pre_hook(lambda module, given: met.append((module, given[0])))
+    task = plane_task(student)
+
+    def loss(live, batch):
+        return nn.functional.cross_entropy(live(batch[0] + torch.randn(batch[0].shape)), batch[1])
+
+    Training(replace(task, loss=loss), student, 3, Settings(distill=0.5), teacher).run()
+    assert [module for module, _ in met] == [student, teacher] * 3
+    assert all(torch.equal(seen, told) for (_, seen), (_, told) in zip(met[::2], met[1::2], strict=True))
 
 
 def test_the_learning_rate_rises_and_falls():

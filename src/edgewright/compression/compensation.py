@@ -2,11 +2,13 @@
 
 What reads channels is linear in them: a convolution, a linear layer, the gates of a recurrent one. Where a channel that
 goes is close to a sum of those that stay, `x_gone = A x_kept`, the columns that read it are added to theirs in these
-shares. `A` is fitted to what the channels are on batches of the task, by least squares with a small ridge: the closed
-form of what He et al. (Channel Pruning, ICCV 2017, section 3.1) do for one convolution after the other.
+shares. `A` is fitted to what the channels are on batches of the task, by least squares with a ridge: the closed form of
+what He et al. (Channel Pruning, ICCV 2017, section 3.1) do for one convolution after the other. How large a ridge each
+layer takes, or whether it is better left alone, is judged on batches that are held back: a wide layer has more columns
+than a few batches have rows, and would learn these by heart.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from itertools import islice
@@ -20,8 +22,13 @@ from edgewright.compression.network import Network
 from edgewright.compression.task import Task
 from edgewright.widths.plan import WidthPlan
 
-_RIDGE = 0.01
-"""Added to the mean squares, in shares of their mean."""
+_RIDGES = (0.001, 0.01, 0.1, 1.0)
+"""Added to the mean squares, in shares of their mean. Where few rows tell of many columns it takes more."""
+_HELD = 4
+"""Each so many-th batch is held back, to judge by."""
+
+Run = Callable[[nn.Module], Any]
+"""Runs a module on one batch."""
 
 Read = Callable[[str, Tensor], None]
 """Is told what a parameter is multiplied with: rows of samples, a column for each position on its axis 1."""
@@ -35,35 +42,41 @@ def compensated_cut(task: Task, network: Network, plan: WidthPlan, batches: int,
     kept: dict[str, Sequence[int]] = {group.name: range(group.width) for group in network.groups}
     kept.update({change.group.name: change.kept for change in plan.changes})
 
-    def run(module: nn.Module) -> None:
-        for batch in islice(given(seed), batches):
-            loss(module, to_device(batch, device))
+    def on(batch: Any) -> Run:
+        return lambda module: loss(module, to_device(batch, device))
 
-    return replace(network, module=compensated(network, kept, run)).cut(plan)
+    calls = map(on, islice(given(seed), batches))
+    return replace(network, module=compensated(network, kept, calls)).cut(plan)
 
 
-def compensated(network: Network, kept: Mapping[str, Sequence[int]], run: Callable[[nn.Module], Any]) -> nn.Module:
+def compensated(network: Network, kept: Mapping[str, Sequence[int]], calls: Iterable[Run]) -> nn.Module:
     """A copy of the network's module that reads of each group the channels that are `kept` alone, and makes up for the
-    others; `run` runs it on some batches."""
+    others; each of `calls` runs it on a batch."""
     module = deepcopy(network.module).eval()
     gone = _gone(network, kept)
-    squares: dict[str, Tensor] = {}
+    fitted: dict[str, Tensor] = {}
+    held: dict[str, Tensor] = {}
+    runs = 0
 
     def read(name: str, rows: Tensor) -> None:
         if name in gone:
+            rows = rows.float()
+            squares = held if runs % _HELD == 1 else fitted
             squares[name] = squares.get(name, 0) + rows.T @ rows
 
     handles = [handle for prefix, part in module.named_modules() for handle in _watched(prefix, part, read)]
     try:
         with torch.no_grad():
-            run(module)
+            for call in calls:
+                call(module)
+                runs += 1
     finally:
         for handle in handles:
             handle.remove()
     parameters = dict(module.named_parameters(remove_duplicate=False))
     with torch.no_grad():
-        for name, found in squares.items():
-            _take_over(parameters[name], found, gone[name])
+        for name, squares in fitted.items():
+            _take_over(parameters[name], squares, held.get(name, squares), gone[name])
     return module
 
 
@@ -78,18 +91,35 @@ def _gone(network: Network, kept: Mapping[str, Sequence[int]]) -> dict[str, list
     return found
 
 
-def _take_over(weight: Tensor, squares: Tensor, gone: Sequence[int]) -> None:
-    """Adds the columns that go to those that stay; `squares` are the sums of products of what they read."""
+def _take_over(weight: Tensor, fitted: Tensor, held: Tensor, gone: Sequence[int]) -> None:
+    """Adds the columns that go to those that stay, with the ridge at which what the weight makes of the batches that
+    were held back comes out best; `fitted` and `held` are the sums of products of what its columns read."""
     lost = torch.tensor(sorted(gone), device=weight.device)
-    stays = torch.ones(len(squares), dtype=torch.bool, device=weight.device)
+    stays = torch.ones(len(fitted), dtype=torch.bool, device=weight.device)
     stays[lost] = False
     left = stays.nonzero()[:, 0]
-    own = squares[left][:, left].double()
-    own.diagonal().add_(_RIDGE * own.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny))
-    shares = torch.linalg.solve(own, squares[left][:, lost].double()).to(weight.dtype)
     columns = weight.movedim(1, -1)
+    missed = columns[..., lost].reshape(-1, len(lost)).double()
+
+    def off(shares: Tensor) -> float:
+        """The square of what the weight makes of `x_lost - x_left @ shares`."""
+        seen = held.double()
+        between = shares.T @ seen[left][:, lost]
+        rest = seen[lost][:, lost] - between - between.T + shares.T @ seen[left][:, left] @ shares
+        return float(((missed @ rest) * missed).sum())
+
+    none = torch.zeros(len(left), len(lost), dtype=torch.float64, device=weight.device)
+    shares = min((none, *_shares(fitted.double(), left, lost)), key=off).to(weight.dtype)
     columns[..., left] += columns[..., lost] @ shares.T
     columns[..., lost] = 0
+
+
+def _shares(squares: Tensor, left: Tensor, lost: Tensor) -> Iterator[Tensor]:
+    """What each column that stays takes over of each that goes, by least squares with each ridge."""
+    for ridge in _RIDGES:
+        own = squares[left][:, left]
+        own.diagonal().add_(ridge * own.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny))
+        yield torch.linalg.solve(own, squares[left][:, lost])
 
 
 def _watched(prefix: str, part: nn.Module, read: Read) -> Iterator[Any]:

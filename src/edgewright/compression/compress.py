@@ -18,7 +18,7 @@ from edgewright.compression.importance import taylor
 from edgewright.compression.journal import Journal, Round, load_journal
 from edgewright.compression.network import Network
 from edgewright.compression.objective import Objective, check_kinds
-from edgewright.compression.settle import Settlement, check_floor, checked_cut
+from edgewright.compression.settle import Settlement, check_floor, checked_cut, narrowest
 from edgewright.compression.task import Task
 from edgewright.compression.training import Progress, Settings, Training, evaluated, seed_all
 from edgewright.errors import BudgetError, TrainingError
@@ -99,7 +99,22 @@ class Compression:
             self._known.update(self.device.layers(None))
             self.times, self.whole = (one.measured(dict(self._known)) for one in (self.times, self.whole))
         self._done = sum(one.steps for one in self.journal.rounds)
-        check_floor(self.aim, self.whole, self._target(self.rounds - 1), self._correction())
+        target = self._target(self.rounds - 1)
+        self._learn_narrowest(target)
+        check_floor(self.aim, self.whole, target, self._correction())
+
+    def _learn_narrowest(self, target: float) -> None:
+        """Takes in what the layers of the narrowest network take, where it is predicted to miss the target: so narrow
+        ones are far from most that were measured, and no target is refused by a prediction alone."""
+        if self.device.layers is None or self.aim.steer != "time":
+            return
+        widths, cost = narrowest(self.whole)
+        if cost * self._correction() <= target:
+            return
+        self.on_progress("measuring the narrowest network", 0.0)
+        channels = tuple(tuple(range(min(pair))) for pair in zip(widths, self.whole.original, strict=True))
+        self._known.update(self.device.layers(self.before.at(channels).module))
+        self.times, self.whole = (one.measured(dict(self._known)) for one in (self.times, self.whole))
 
     def _journal(self) -> Journal:
         aim, settings = self.aim, self.settings

@@ -25,12 +25,14 @@ from edgewright.widths.price import Prices
 STEERS = ("time", "energy", "operations", "parameters")
 PREDICTED = ("time", "energy")
 """What a model of the device tells."""
+FEWEST = 2
+"""Channels that each group keeps: where a reshape lays one channel flat, nothing tells afterwards where it lies."""
 _BYTES = 4
 _COARSE = 8
 """About so many widths of each group, evenly apart, are tried at first."""
 _FEW = (1, 4, 8, 16)
 _COLDER = 0.05
-_MOST_FRONTIERS = 500
+_MOST_FRONTIERS = 100
 """More are kept of no op: branches that meet would have a product of their widths, and moves come afterwards."""
 _BIG = 8
 """A width is rounded to the largest block that is no more than this share of it."""
@@ -122,6 +124,11 @@ class Objective:
     def original(self) -> Widths:
         return self.places.widths
 
+    @property
+    def least(self) -> Widths:
+        """The fewest channels of each group."""
+        return tuple(min(FEWEST, width) for width in self.original)
+
     def cost(self, widths: Widths) -> float:
         return self.all_costs([widths])[0]
 
@@ -167,7 +174,7 @@ def check_kinds(objective: Objective, model: ExecutionTimeModel) -> None:
 def _widths_of(group: ChannelGroup, blocks: Sequence[int], least: int) -> tuple[int, ...]:
     """Widths of a group, at the edges of blocks, the largest that are fine enough for a width."""
     width = group.width
-    found = {width, *(few for few in _FEW if few <= width)}
+    found = {width, min(least, width), *(few for few in _FEW if few <= width)}
     for step in range(1, _COARSE + 1):
         about = width * step / _COARSE
         fitting = [block for block in blocks if block <= max(about / _BIG, blocks[0])]

@@ -135,7 +135,7 @@ class Settlement:
 
     def _choose(self, target: float, limit: float, correction: float) -> Chosen:
         objective = self.objective
-        cheapest, _ = objective.cheapest(objective.options((1,) * len(objective.original)))
+        cheapest, _ = objective.cheapest(objective.options(objective.least))
         if objective.cost(cheapest) > limit:  # it may not be once the weights are few enough for the caches
             check_floor(self.aim, objective, target, correction)
             return self._packed(objective.at_weights(cheapest), limit)
@@ -147,12 +147,12 @@ class Settlement:
     def _packed(self, objective: Objective, limit: float) -> Chosen:
         """The knapsack."""
         self.on_progress("choosing widths")
-        groups, memory, values = self.network.groups, self.aim.memory_bytes, self._values()
+        memory, values = self.aim.memory_bytes, self._values()
 
         def fits(widths: Widths) -> bool:
             return memory is None or objective.peak_bytes(widths) <= memory
 
-        return Knapsack(objective, values, limit, (1,) * len(groups), fits).choose()
+        return Knapsack(objective, values, limit, objective.least, fits).choose()
 
     def _values(self) -> list[list[float]]:
         return values_of([self.scores[group.name] for group in self.network.groups])
@@ -165,10 +165,15 @@ class Settlement:
         return cut, Round(cut.channels, target, chosen.cost, seconds, measured_s, chosen.kept, chosen.bound, off)
 
 
+def narrowest(objective: Objective) -> tuple[Widths, float]:
+    """The widths that cost least, and what they cost."""
+    least, _ = objective.cheapest(objective.options(objective.least))
+    return least, objective.at_weights(least).cost(least)
+
+
 def check_floor(aim: Aim, objective: Objective, target: float, correction: float) -> None:
     """Raises BudgetError where no widths cost as little as the target, naming what the cheapest cost."""
-    least, _ = objective.cheapest(objective.options((1,) * len(objective.original)))
-    floor = objective.at_weights(least).cost(least) * correction
+    floor = narrowest(objective)[1] * correction
     if floor > target:
         raise BudgetError(
             f"the target of {aim.amount(target)} is below what this network takes at its narrowest: {aim.amount(floor)}"

@@ -166,12 +166,25 @@ class Training:
     def _loss(self, batch: Any) -> Tensor:
         assert self.task.loss is not None
         share = self.settings.distill
-        loss = self.task.loss(self.module, batch)
         if not share or self.teacher is None:
-            return loss
+            return self.task.loss(self.module, batch)
+        pairs: list[tuple[Any, Any]] = []
+        hook = self.module.register_forward_hook(_beside(self.teacher, pairs), with_kwargs=True)
+        try:
+            loss = self.task.loss(self.module, batch)
+        finally:
+            hook.remove()
+        outputs, wanted = pairs[-1] if pairs and self.task.logits is None else (None, None)
+        if not isinstance(outputs, Tensor):
+            outputs, wanted = self._both(batch)
+        return (1 - share) * loss + share * distilled(outputs, wanted)
+
+    def _both(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """The outputs of the module and of its teacher, where the loss does not tell which these are."""
+        assert self.teacher is not None
         with torch.no_grad():
             wanted = self.task.of_model(self.teacher, batch)
-        return (1 - share) * loss + share * distilled(self.task.of_model(self.module, batch), wanted)
+        return self.task.of_model(self.module, batch), wanted
 
     def _is_due(self, check_steps: int) -> bool:
         return bool(check_steps) and self.step % check_steps == 0 and self.step < self.steps
@@ -186,10 +199,23 @@ class Training:
         return enough
 
 
+def _beside(teacher: nn.Module, pairs: list[tuple[Any, Any]]) -> Callable[..., None]:
+    """A hook that runs the teacher on whatever a module was called with, and keeps what both of them gave.
+
+    So the module need not run a second time, and both see the same batch, however it was changed on the way.
+    """
+
+    def hook(_: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any], outputs: Any) -> None:
+        with torch.no_grad():
+            pairs.append((outputs, teacher(*arguments, **named)))
+
+    return hook
+
+
 def distilled(outputs: Tensor, wanted: Tensor) -> Tensor:
     """The divergence of the outputs from the teacher's, both softened (Hinton et al., arXiv 1503.02531, section 2)."""
-    softened = nn.functional.log_softmax(outputs / _TEMPERATURE, -1)
-    teacher = nn.functional.log_softmax(wanted / _TEMPERATURE, -1)
+    softened = nn.functional.log_softmax(outputs.float() / _TEMPERATURE, -1)
+    teacher = nn.functional.log_softmax(wanted.float() / _TEMPERATURE, -1)
     rows = outputs.numel() / max(outputs.shape[-1], 1)
     return nn.functional.kl_div(softened, teacher, reduction="sum", log_target=True) * _TEMPERATURE**2 / rows
 

@@ -225,7 +225,7 @@ def test_a_task_without_batches():
 @pytest.mark.parametrize("target", [0.5, 17])
 def test_a_target_that_can_not_be_met(target):
     module, group, task = toy("dense")
-    with pytest.raises(BudgetError, match="not between 1 and 16"):
+    with pytest.raises(BudgetError, match="not between 2 and 16"):
         deepiot(module, [group], task, costs, target, QUICK)
 
 

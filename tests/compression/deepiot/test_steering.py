@@ -54,21 +54,23 @@ def test_draws_are_averaged():
 @given(seed=st.integers(0, 10_000), share=st.floats(0.05, 1.0))
 def test_the_threshold_is_the_lowest_that_meets_the_limit(seed, share):
     random = np.random.default_rng(seed)
-    layout = Layout(tuple(random.integers(1, 90, 3).tolist()))
+    fewest = int(random.integers(1, 4))
+    layout = Layout(tuple(random.integers(1, 90, 3).tolist()), fewest)
     units = sum(layout.widths)
     probabilities, alive = random.random(units).round(2), random.random(units) < 0.9
     starts = np.cumsum((0, *layout.widths[:-1]))
-    alive[starts] = True
+    for start, least in zip(starts, layout.least, strict=True):
+        alive[start : start + least] = True
     limit = share * product_costs(layout.counts(alive[None]))[0]
-    least = product_costs(np.ones((1, 3), np.int64))[0]
+    least = product_costs(np.array([layout.least]))[0]
     if limit < least:
-        with pytest.raises(BudgetError, match="one unit of each channel group costs"):
+        with pytest.raises(BudgetError, match="the fewest units of each channel group cost"):
             raised(layout, probabilities, alive, product_costs, limit)
         return
     found = raised(layout, probabilities, alive, product_costs, limit)
     assert not (found.alive & ~alive).any()
     assert found.cost == product_costs(layout.counts(found.alive[None]))[0] <= limit
-    assert (layout.counts(found.alive[None]) >= 1).all()
+    assert (layout.counts(found.alive[None]) >= layout.least).all()
     gone = probabilities[alive & ~found.alive]
     assert not len(gone) or gone.max() < found.threshold
     lower = probabilities[probabilities < found.threshold]

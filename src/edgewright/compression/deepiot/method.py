@@ -16,6 +16,7 @@ from edgewright.compression.deepiot.play import Network, Stream
 from edgewright.compression.deepiot.policy import Critic, draw, surrogate
 from edgewright.compression.deepiot.steering import Cut, Layout, cost_slopes, expanded, raised, restored
 from edgewright.compression.importance import to_device
+from edgewright.compression.objective import FEWEST
 from edgewright.compression.task import Task
 from edgewright.compression.training import optimizer_of, random_state, seed_all, set_random_state
 from edgewright.errors import BudgetError, DataError
@@ -96,11 +97,11 @@ class Run:
         if task.batches is None or task.loss is None:
             raise DataError("DeepIoT trains the network under masks: its task needs batches and loss, not train")
         self.settings, self.costs, self.target = settings, costs, target
-        self.layout = Layout(tuple(group.width for group in groups))
+        self.layout = Layout(tuple(group.width for group in groups), FEWEST)
         self.network = Network.of(module, groups, task.loss)
         self.alive: NDArray[np.bool_] = np.ones(sum(self.layout.widths), np.bool_)
         self.whole = float(costs(np.array([self.layout.widths]))[0])
-        least = float(costs(np.ones((1, len(groups)), np.int64))[0])
+        least = float(costs(np.array([self.layout.least]))[0])
         if not least <= target <= self.whole:
             raise BudgetError(f"DeepIoT: a cost of {target:.4g} is not between {least:.4g} and {self.whole:.4g}")
         seed_all(seed)

@@ -25,13 +25,20 @@ _SWEEPS = 4
 
 @dataclass(frozen=True)
 class Layout:
-    """Which unit belongs to which group: the widths of all groups, in order."""
+    """Which unit belongs to which group: the widths of all groups, in order. Each keeps `fewest` units, if it has so
+    many."""
 
     widths: tuple[int, ...]
+    fewest: int = 1
 
     @property
     def group_of(self) -> NDArray[np.int64]:
         return np.repeat(np.arange(len(self.widths)), self.widths)
+
+    @property
+    def least(self) -> tuple[int, ...]:
+        """The fewest units of each group."""
+        return tuple(min(self.fewest, width) for width in self.widths)
 
     def counts(self, masks: NDArray[np.bool_] | NDArray[np.float64]) -> WidthRows:
         """The units that each mask keeps of each group: (masks, groups)."""
@@ -47,14 +54,14 @@ def cost_slopes(
 
     `masks` (draws, units) are draws of the units. The derivative of an expectation by the probability of one unit is
     the expected difference that this unit makes while all others are drawn. As the cost depends on widths alone, one
-    draw and the same with one unit more and one less of each group tell that of every unit. A group of which nothing
-    would be left is priced at one unit. Units that are not `alive` have no slope.
+    draw and the same with one unit more and one less of each group tell that of every unit. A group of which too few
+    would be left is priced at its fewest. Units that are not `alive` have no slope.
     """
     kept = layout.counts(masks)
     groups = kept.shape[1]
     one = np.eye(groups, dtype=np.int64)
     around = np.stack([kept[:, None, :] + 0 * one, kept[:, None, :] + one, kept[:, None, :] - one])
-    rows = np.clip(around, 1, layout.widths).reshape(-1, groups)
+    rows = np.clip(around, layout.least, layout.widths).reshape(-1, groups)
     now, more, less = costs(rows).reshape(3, len(kept), groups)
     gains, losses = more - now, now - less
     of = layout.group_of
@@ -74,8 +81,8 @@ class Cut:
 def raised(layout: Layout, probabilities: Units, alive: NDArray[np.bool_], costs: Costs, limit: float) -> Cut:
     """The lowest threshold at which the units with at least this keep probability cost no more than a limit.
 
-    Of each group the unit with the highest probability stays. Raises BudgetError where one unit of each group costs
-    more than the limit.
+    Of each group its fewest units with the highest probability stay. Raises BudgetError where these alone cost more
+    than the limit.
     """
     ranks = np.sort(probabilities[alive])
     low, high = 0, len(ranks)
@@ -96,7 +103,7 @@ def raised(layout: Layout, probabilities: Units, alive: NDArray[np.bool_], costs
         least = _above(layout, probabilities, alive, np.inf)
         cost = float(costs(layout.counts(least[None]))[0])
         if cost > limit:
-            raise BudgetError(f"DeepIoT: one unit of each channel group costs {cost:.4g}, more than {limit:.4g}")
+            raise BudgetError(f"DeepIoT: the fewest units of each channel group cost {cost:.4g}, more than {limit:.4g}")
         return Cut(1.0, least, cost)
     return found
 
@@ -104,10 +111,10 @@ def raised(layout: Layout, probabilities: Units, alive: NDArray[np.bool_], costs
 def _above(layout: Layout, probabilities: Units, alive: NDArray[np.bool_], threshold: float) -> NDArray[np.bool_]:
     kept: NDArray[np.bool_] = alive & (probabilities >= threshold)
     start = 0
-    for width in layout.widths:
+    for width, least in zip(layout.widths, layout.least, strict=True):
         its = slice(start, start + width)
-        if not kept[its].any():
-            kept[start + int(np.argmax(np.where(alive[its], probabilities[its], -1.0)))] = True
+        best = np.argsort(-np.where(alive[its], probabilities[its], -1.0), kind="stable")[:least]
+        kept[start + best] = True
         start += width
     return kept
 
