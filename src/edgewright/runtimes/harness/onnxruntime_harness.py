@@ -143,7 +143,7 @@ class Probe:
 
     Neighbours on a shared machine do so for a part of a second or for half a minute on end, and then everything takes
     longer. The machine is calm while the computations take no longer than in the best tenth of the last minute, but for
-    a few per cent; or no longer than was told, from an earlier session.
+    a few per cent; or no longer than was told, as when the machine was profiled.
     """
 
     SLOWER, CALMEST, APART_S, FIRST, REMEMBERED, RENEWED = 1.08, 0.1, 0.02, 40, 3000, 16
