@@ -266,7 +266,8 @@ def _run(
 
     with workplace(learned.runtime, learned.threads, learned.settings or "all") as here:
         version = here.client.ask("about")["runtime_version"]
-        run = network_run(here, path, shapes, measured.calm_s)
+        calm_s = measured.calm_s
+        run = network_run(here, path, shapes, calm_s)
     whole_s, overhead_s = median(run.samples_s), measured.run_overhead_s
     times_s: list[float | None] = [None] * len(run.layers)
     if all(layer.samples_s for layer in run.layers):
@@ -280,7 +281,7 @@ def _run(
         notes.append(f"{learned.runtime} tells no times of layers: theirs are predicted")
     if version != learned.runtime_version:
         notes.append(f"learned with {learned.runtime} {learned.runtime_version}, but {version} is installed")
-    slowness = (run.probe_s or 0.0) / measured.calm_s if measured.calm_s else 1.0
+    slowness = (run.probe_s or 0.0) / calm_s if calm_s else 1.0
     if slowness > ALIKE:
         notes.append(
             f"something slowed this machine down: a probe took {slowness:.2f} times as long as when it was profiled"

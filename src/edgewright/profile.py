@@ -91,13 +91,13 @@ class Profile:
 
     @property
     def comparable(self) -> "Profile":
-        """The profile without what was measured in another state of the machine than most."""
+        """The profile in one state of the machine alone, the fastest that was no exception."""
         return replace(self, measurements=comparable(self.measurements))
 
     @property
     def calm_s(self) -> float:
         """What the probe took in that state, in the median; 0 where it is not known."""
-        probes = [m.probe_s for m in comparable(self.measurements) if m.probe_s is not None]
+        probes = [m.probe_s for m in self.comparable.measurements if m.probe_s is not None]
         return median(probes) if probes else 0.0
 
 

@@ -31,7 +31,6 @@ def lower(
     """
     script = Script(graph, ordered, expresses, most_joined, cuts_late)
     seen: set[str] = set()
-    again = computed_again(graph)
     for fused in plan.groups:
         if not seen.isdisjoint(fused.op_names):
             raise UnsupportedModelError(f"op {min(seen & set(fused.op_names))!r} is in two groups")
@@ -45,7 +44,8 @@ def lower(
         if fused.halo == "recompute":
             lower_tiles(script, group, graph, fused.grid)
         elif fused.grid[1] == 1:
-            lower_strips(script, group, graph, fused.grid[0], again if fused.halo == "mixed" else frozenset())
+            again = computed_again(graph) if fused.halo == "mixed" else frozenset()
+            lower_strips(script, group, graph, fused.grid[0], again)
         else:
             raise UnsupportedModelError(f"the group of op {fused.op_names[0]!r}: rows are carried in strips only")
     return tuple(script.edits)

@@ -158,8 +158,9 @@ def calm_rounds(run_round: Callable[[], list[float]], rounds: int) -> tuple[list
     And how long the probe took beside them.
     """
     found: list[list[float]] = []
-    calm, patient = list[bool](), True
+    calm: list[bool] = []
     probes: list[float] = []
+    patient = True
     while sum(calm) < rounds and len(calm) < 2 * rounds:
         patient = patient and PROBE.wait()
         found.append(run_round())

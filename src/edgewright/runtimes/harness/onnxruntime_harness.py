@@ -109,8 +109,9 @@ def layers(
         rounds = limits.pop("rounds", 5)
         share = {**limits, "limit_s": limits.get("limit_s", 1.0) / (2 * rounds)}
         samples: list[list[float]] = []
-        calm, patient = list[bool](), True
+        calm: list[bool] = []
         probes: list[float] = []
+        patient = True
         while not enough(calm, rounds):
             if patient and (not calm or not calm[-1]):
                 patient = PROBE.wait()
