@@ -1,6 +1,6 @@
 """Compression: how fast networks get at no more than half a point less accuracy, by several methods.
 
-    python -m benchmarks.compression --data DIR --results FILE --device NAME [--tasks vgg,resnet,har,digits]
+    python -m benchmarks.compression --data DIR --results FILE --device NAME [--tasks vgg,resnet,har,digits,babble]
                                      [--methods NAMES] [--seeds 0,1,2] [--steps N]
                                      [--max-drop POINTS] [--quick]
     python -m benchmarks.compression --results FILE --measure
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path)
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--device")
-    parser.add_argument("--tasks", default="vgg,resnet,har,digits")
+    parser.add_argument("--tasks", default="vgg,resnet,har,digits,babble")
     parser.add_argument("--methods", help="names, with semicolons between; all without")
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--steps", type=int, help="of training after a cut, instead of each task's own number")
@@ -162,7 +162,9 @@ def recipes() -> dict[str, Any]:
     import digits
     import har
 
-    found = {"vgg": cifar10.VGG, "resnet": cifar10.RESNET, "har": har.HAR, "digits": digits.DIGITS}
+    found = {
+        "vgg": cifar10.VGG, "resnet": cifar10.RESNET, "har": har.HAR, "digits": digits.DIGITS, "babble": digits.BABBLE
+    }  # fmt: skip
     return {name: replace(recipe, half=True) for name, recipe in found.items()}
 
 

@@ -22,6 +22,8 @@ from edgewright.graph.layers import layers_of
 
 _SCORED = 16
 """Batches in a round that importance is taken from; each counts as a step."""
+_MEASURED = 8 * _SCORED // 3
+"""Steps for the losses of widths that are measured: about so many batches, forward alone, a third of a step each."""
 _ROUNDS = 1
 _RATIOS = 64
 
@@ -61,9 +63,10 @@ def uncompressed(place: Place, _: float) -> nn.Module:
 
 
 def ours(place: Place, share: float) -> nn.Module:
-    """Taylor scores, the widths that keep the most of them within a predicted time, weights that make up for what went;
-    batches are seen twice before training, for the scores and for the weights."""
-    aim = Aim(share, steps=max(place.steps - 2 * _ROUNDS * _SCORED, 0), rounds=_ROUNDS, batches=_SCORED)
+    """Taylor scores, the widths that lose least within a predicted time, weights that make up for what went; what
+    batches are seen before training, for the scores, the weights and the losses, is taken off the training."""
+    spent = _ROUNDS * (2 * _SCORED + _MEASURED)
+    aim = Aim(share, steps=max(place.steps - spent, 0), rounds=_ROUNDS, batches=_SCORED)
     return _compressed(place, aim)
 
 

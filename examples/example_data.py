@@ -67,18 +67,33 @@ def har(valid_share: float = 0.25) -> Data:
     return Data(_part(x[~held], y[~held]), _part(x[held], y[held]), _part(tested, tested_y))
 
 
-def digits() -> Data:
+def digits(babble_db: float | None = None, draws: int = 4) -> Data:
     """Log spectra of 62 windows x 40 bands; recordings 0 to 4 of each speaker are the official test, 5 to 12 validate.
 
-    All speakers are in all parts.
+    All speakers are in all parts. With `babble_db` each recording is heard `draws` times, each time with four others of
+    its part talking at once, so many decibels below it.
     """
     with np.load(folder() / "fsdd" / "fsdd_8k.npz") as file:
         audio, offset, label, index = (file[name] for name in ("audio", "offset", "label", "index"))
-    x = np.stack([_spectrum(audio[a:b]) for a, b in pairwise(offset)])
+    waves = np.stack([_second(audio[a:b]) for a, b in pairwise(offset)])
     tested, held = index < 5, (index >= 5) & (index < 13)
-    trained = ~tested & ~held
-    x = (x - x[trained].mean(axis=(0, 1))) / x[trained].std(axis=(0, 1))
-    return Data(*(_part(x[rows], label[rows]) for rows in (trained, held, tested)))
+    parts = []
+    for seed, rows in enumerate((~tested & ~held, held, tested)):
+        heard, y = waves[rows], label[rows]
+        if babble_db is not None:
+            heard, y = _in_babble(heard, babble_db, draws, seed), np.tile(y, draws)
+        parts.append((np.stack([_spectrum(wave) for wave in heard]), y))
+    mean, scale = parts[0][0].mean(axis=(0, 1)), parts[0][0].std(axis=(0, 1))
+    return Data(*(_part((x - mean) / scale, y) for x, y in parts))
+
+
+def _in_babble(waves: np.ndarray, decibels: float, draws: int, seed: int) -> np.ndarray:
+    """Each wave so many times, with four others at once that are so much weaker together."""
+    random = np.random.default_rng(seed)
+    clean = np.tile(waves, (draws, 1))
+    others = waves[random.integers(len(waves), size=(len(clean), 4))].sum(axis=1)
+    power, noise = ((one**2).mean(axis=1, keepdims=True) for one in (clean, others))
+    return clean + others * np.sqrt(power / noise / 10 ** (decibels / 10))
 
 
 def _part(x: np.ndarray, y: np.ndarray) -> Part:
@@ -101,11 +116,16 @@ def _images(name: str, rows: slice) -> Part:
         return _part((file["x"][rows].astype(np.float32) - 120) / 64, file["y"][rows])
 
 
-def _spectrum(clip: np.ndarray) -> np.ndarray:
-    """Log power in 40 bands, closer together at low frequencies, of the first second."""
+def _second(clip: np.ndarray) -> np.ndarray:
+    """The first second of a recording, or all of it and silence."""
     length = HOP * (FRAMES - 1) + FRAME
     wave = np.zeros(length, np.float32)
     wave[: min(len(clip), length)] = clip[:length] / 32768
+    return wave
+
+
+def _spectrum(wave: np.ndarray) -> np.ndarray:
+    """Log power in 40 bands, closer together at low frequencies."""
     windows = np.lib.stride_tricks.sliding_window_view(wave, FRAME)[::HOP] * np.hanning(FRAME)
     power = np.abs(np.fft.rfft(windows, axis=1)) ** 2
     return np.log(power @ _bands(power.shape[1]) + 1e-6)

@@ -78,7 +78,7 @@ def test_a_narrower_network_is_written(run: Run, device: FakeClient, task: str, 
 def test_people_read_a_table(run: Run, device: FakeClient, task: str, tmp_path: Path) -> None:
     asked = ("--device", "table", "--time", "0.6", "--steps", "8", "--rounds", "2")
     told = " ".join(run("compress", task, *asked, "-o", tmp_path / "small").out.split())  # paths may wrap a line
-    for part in ("60 % of the time on table", "accuracy", "first", "16", "importance kept", "learned from a table"):
+    for part in ("60 % of the time on table", "accuracy", "first", "16", "kept by the cut", "learned from a table"):
         assert part in told
 
 

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from torch import Tensor, nn  # noqa: E402
 
-from edgewright.compression.compensation import compensated  # noqa: E402
+from edgewright.compression.compensation import Moments, compensated  # noqa: E402
 from edgewright.compression.network import Network  # noqa: E402
 from edgewright.compression.objective import Objective  # noqa: E402
 from edgewright.widths.plan import WidthPlan  # noqa: E402
@@ -83,7 +83,7 @@ def test_twins_stand_in_for_each_other(build: Callable[[], nn.Module]) -> None:
     double(network)
     kept, plan = halved(network)
     before = {name: value.clone() for name, value in network.module.state_dict().items()}
-    module = compensated(network, kept, [lambda live: live(x), lambda live: live(x)])
+    module = compensated(network, kept, Moments.of(network, [lambda live: live(x), lambda live: live(x)]))
     cut = Network.of(module, (x[:1],)).cut(plan).module
     plain = network.cut(plan).module
     with torch.no_grad():
@@ -101,7 +101,7 @@ def test_few_rows_are_not_learned_by_heart(rows: int) -> None:
     network = Network.of(Dense(64, 64).eval(), (x[0, :1],))
     kept, plan = halved(network)
     calls = [lambda live, batch=batch: live(batch) for batch in x]
-    cut = Network.of(compensated(network, kept, calls), (x[0, :1],)).cut(plan).module
+    cut = Network.of(compensated(network, kept, Moments.of(network, calls)), (x[0, :1],)).cut(plan).module
     plain = network.cut(plan).module
     with torch.no_grad():
         off, plain_off = (float((one(unseen) - network.module(unseen)).norm()) for one in (cut, plain))

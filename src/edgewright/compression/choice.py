@@ -1,16 +1,18 @@
 """The widths of all groups that keep the most importance at no more than a cost: a knapsack over the staircase.
 
-What a width of a group is worth follows from its best scores (`values_of`). At a price of it (seconds for all), dynamic
-programming over the order of execution finds the widths of least cost less what their importance is worth
-(`widths.frontier`); bisection finds the price at which they just meet the limit. That is the convex hull of what can be
-had (Everett, Generalized Lagrange multiplier method, Operations Research 1963), and it bounds what any plan can keep.
-Between its corners moves of one and two groups fill what is left, through every width: so that no group is left at a
-width that costs as much as a wider one.
+What a width of a group is worth follows from what is lost at it (`values_of`): measured (`sensitivity`), or told by
+scores. At a price of it (seconds for all), dynamic programming over the order of execution finds the widths of least
+cost less what they are worth (`widths.frontier`); bisection finds the price at which they just meet the limit. That is
+the convex hull of what can be had (Everett, Generalized Lagrange multiplier method, Operations Research 1963), and it
+bounds what any plan can keep. Between its corners moves of one and two groups fill what is left, through every width:
+so that no group is left at a width that costs as much as a wider one.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import log
+
+import numpy as np
 
 from edgewright.compression.objective import Objective
 from edgewright.errors import BudgetError
@@ -31,7 +33,7 @@ Fits = Callable[[Widths], bool]
 
 @dataclass(frozen=True)
 class Chosen:
-    """Widths, their cost, the share of its scores that a group keeps in the geometric mean, and the most it could."""
+    """Widths, their cost, the share of the network that is kept, and the most that any widths could keep."""
 
     widths: Widths
     cost: float
@@ -148,20 +150,25 @@ class Knapsack:
         return below[-2:]
 
 
-def values_of(scores: Sequence[Sequence[float]]) -> list[list[float]]:
+def values_of(losses: Sequence[Sequence[float]]) -> list[list[float]]:
     """For each group, what it is worth to keep so many of its best channels, from 0 on; 1 for all groups whole.
 
-    Layers stand behind each other, so what gets through is the product of what each lets through: a value is the
-    logarithm of the share of a group's own scores that is kept, and so no group is cut to nothing for the others.
+    `losses` are what is lost at each of these widths: logarithms of the share of the network that gets through.
+    """
+    return [[1 / len(losses) - loss / -log(_FAINT) for loss in own] for own in losses]
+
+
+def losses_of(scores: Sequence[Sequence[float]]) -> list[list[float]]:
+    """What is lost of each group's own scores at each number of its best channels, from 0 on.
+
+    Layers stand behind each other, so what gets through is the product of what each lets through, here the geometric
+    mean: a loss is the logarithm of the share that is kept, and so no group is cut to nothing for the others.
     """
     found = []
     for own in scores:
-        whole, kept, values = sum(own), 0.0, [0.0]
-        for score in sorted(own, reverse=True):
-            kept += score
-            share = kept / whole if whole else 1.0
-            values.append(max(1 + log(max(share, _FAINT)) / -log(_FAINT), 0.0) / len(scores))
-        found.append(values)
+        kept = np.concatenate([[0.0], np.cumsum(sorted(own, reverse=True))])
+        shares = kept / kept[-1] if kept[-1] else np.ones(len(kept))
+        found.append((-np.log(np.maximum(shares, _FAINT)) / len(scores)).tolist())
     return found
 
 
@@ -171,7 +178,7 @@ def worth(values: Sequence[Sequence[float]], widths: Widths) -> float:
 
 
 def share_of(value: float) -> float:
-    """The geometric mean of the shares that the groups keep, from the sum of their values."""
+    """The share of the network that is kept, from the sum of the values of its groups."""
     return float(_FAINT ** (1 - min(value, 1.0)))
 
 

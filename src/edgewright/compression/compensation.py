@@ -10,7 +10,7 @@ than a few batches have rows, and would learn these by heart.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -26,6 +26,8 @@ _RIDGES = (0.001, 0.01, 0.1, 1.0)
 """Added to the mean squares, in shares of their mean. Where few rows tell of many columns it takes more."""
 _HELD = 4
 """Each so many-th batch is held back, to judge by."""
+_MOST_COLUMNS = 4096
+"""A layer with more columns is left alone: its products would take too much memory."""
 
 Run = Callable[[nn.Module], Any]
 """Runs a module on one batch."""
@@ -34,49 +36,66 @@ Read = Callable[[str, Tensor], None]
 """Is told what a parameter is multiplied with: rows of samples, a column for each position on its axis 1."""
 
 
-def compensated_cut(task: Task, network: Network, plan: WidthPlan, batches: int, seed: int) -> Network:
-    """The network at the widths of a plan, its weights making up for what went, from so many batches of a task."""
+@dataclass(frozen=True)
+class Moments:
+    """Sums of the products of what the columns of each parameter read, over most batches and over those held back."""
+
+    fitted: Mapping[str, Tensor]
+    held: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, network: Network, calls: Iterable[Run]) -> "Moments":
+        """Of the parameters that read channels of the network's groups; each of `calls` runs a module on a batch."""
+        module = deepcopy(network.module).eval()
+        reading = {one.tensor for group in network.stored for one in group.members if one.axis == 1}
+        fitted: dict[str, Tensor] = {}
+        held: dict[str, Tensor] = {}
+        runs = 0
+
+        def read(name: str, rows: Tensor) -> None:
+            if name in reading and rows.shape[1] <= _MOST_COLUMNS:
+                rows = rows.float()
+                squares = held if runs % _HELD == 1 else fitted
+                squares[name] = squares.get(name, 0) + rows.T @ rows
+
+        handles = [handle for prefix, part in module.named_modules() for handle in _watched(prefix, part, read)]
+        try:
+            with torch.no_grad():
+                for call in calls:
+                    call(module)
+                    runs += 1
+        finally:
+            for handle in handles:
+                handle.remove()
+        return cls(fitted, {**fitted, **held})
+
+
+def moments_of(task: Task, network: Network, batches: int, seed: int) -> Moments:
+    """Of so many batches of a task."""
     assert task.batches is not None and task.loss is not None
-    given, loss = task.batches, task.loss
-    device = next(network.module.parameters()).device
-    kept: dict[str, Sequence[int]] = {group.name: range(group.width) for group in network.groups}
-    kept.update({change.group.name: change.kept for change in plan.changes})
+    loss, device = task.loss, next(network.module.parameters()).device
 
     def on(batch: Any) -> Run:
         return lambda module: loss(module, to_device(batch, device))
 
-    calls = map(on, islice(given(seed), batches))
-    return replace(network, module=compensated(network, kept, calls)).cut(plan)
+    return Moments.of(network, map(on, islice(task.batches(seed), batches)))
 
 
-def compensated(network: Network, kept: Mapping[str, Sequence[int]], calls: Iterable[Run]) -> nn.Module:
+def compensated_cut(network: Network, plan: WidthPlan, moments: Moments) -> Network:
+    """The network at the widths of a plan, its weights making up for what went."""
+    kept: dict[str, Sequence[int]] = {change.group.name: change.kept for change in plan.changes}
+    return replace(network, module=compensated(network, kept, moments)).cut(plan)
+
+
+def compensated(network: Network, kept: Mapping[str, Sequence[int]], moments: Moments) -> nn.Module:
     """A copy of the network's module that reads of each group the channels that are `kept` alone, and makes up for the
-    others; each of `calls` runs it on a batch."""
+    others; groups that are not named are kept whole."""
     module = deepcopy(network.module).eval()
-    gone = _gone(network, kept)
-    fitted: dict[str, Tensor] = {}
-    held: dict[str, Tensor] = {}
-    runs = 0
-
-    def read(name: str, rows: Tensor) -> None:
-        if name in gone:
-            rows = rows.float()
-            squares = held if runs % _HELD == 1 else fitted
-            squares[name] = squares.get(name, 0) + rows.T @ rows
-
-    handles = [handle for prefix, part in module.named_modules() for handle in _watched(prefix, part, read)]
-    try:
-        with torch.no_grad():
-            for call in calls:
-                call(module)
-                runs += 1
-    finally:
-        for handle in handles:
-            handle.remove()
     parameters = dict(module.named_parameters(remove_duplicate=False))
     with torch.no_grad():
-        for name, squares in fitted.items():
-            _take_over(parameters[name], squares, held.get(name, squares), gone[name])
+        for name, gone in _gone(network, kept).items():
+            if name in moments.fitted:
+                _take_over(parameters[name], moments.fitted[name], moments.held[name], gone)
     return module
 
 
@@ -84,7 +103,7 @@ def _gone(network: Network, kept: Mapping[str, Sequence[int]]) -> dict[str, list
     """The positions on axis 1 of each parameter that hold channels that go."""
     found: dict[str, list[int]] = {}
     for group in network.stored:
-        lost = sorted(set(range(group.width)) - set(kept[group.name]))
+        lost = sorted(set(range(group.width)) - set(kept.get(group.name, range(group.width))))
         for member in group.members:
             if member.axis == 1 and lost:
                 found.setdefault(member.tensor, []).extend(member.positions(lost))

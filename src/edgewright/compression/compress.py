@@ -10,14 +10,15 @@ import torch
 from torch import nn
 
 from edgewright.compression.aim import Aim, Device
-from edgewright.compression.choice import ranking
-from edgewright.compression.compensation import compensated_cut
+from edgewright.compression.choice import losses_of, ranking, values_of
+from edgewright.compression.compensation import compensated_cut, moments_of
 from edgewright.compression.deepiot.method import Run, deepiot
 from edgewright.compression.deepiot.method import Settings as PlaySettings
 from edgewright.compression.importance import taylor
 from edgewright.compression.journal import Journal, Round, load_journal
 from edgewright.compression.network import Network
 from edgewright.compression.objective import Objective, check_kinds
+from edgewright.compression.sensitivity import measured_losses
 from edgewright.compression.settle import Settlement, check_floor, checked_cut, narrowest
 from edgewright.compression.task import Task
 from edgewright.compression.training import Progress, Settings, Training, evaluated, seed_all
@@ -269,15 +270,21 @@ class Compression:
             self.task, network.module, network.reading.graph, network.groups, self.aim.batches, seed,
             network.reading.storage,
         )  # fmt: skip
+        by_name = {name: own.tolist() for name, own in scores.items()}
+        losses = losses_of([by_name[group.name] for group in network.groups])
+        moments = None
+        if self.task.has_batches:
+            moments = moments_of(self.task, network, self.aim.batches, seed)
+            losses = measured_losses(self.task, network, ranking(by_name), moments, losses, self.aim.batches, seed)
         settlement = Settlement(
-            self.aim, self.device, network, {name: own.tolist() for name, own in scores.items()},
-            self._objective(network, self.aim.steer), self._objective(network, "time"), self._known, self._say,
+            self.aim, self.device, network, by_name, values_of(losses), self._objective(network, self.aim.steer),
+            self._objective(network, "time"), self._known, self._say,
         )  # fmt: skip
         cut, made = settlement.settle(target, self._correction(), index == self.rounds - 1)
-        if not self.task.has_batches:
+        if moments is None:
             return cut, made
-        plan = settlement.objective.plan(tuple(map(len, cut.channels)), ranking(settlement.scores))
-        return compensated_cut(self.task, network, plan, self.aim.batches, seed), made
+        plan = settlement.objective.plan(tuple(map(len, cut.channels)), ranking(by_name))
+        return compensated_cut(network, plan, moments), made
 
     def _played(self, network: Network) -> tuple[Network, Round]:
         """What DeepIoT's compressor and critic agree on."""

@@ -20,7 +20,7 @@ class Round:
     """One cut and what training made of it.
 
     `target` and `predicted` are costs (seconds, where time steers), `predicted_s` and `measured_s` times of the
-    network; None where they are not known. `kept` is the share of its scores that a group keeps in the geometric mean,
+    network; None where they are not known. `kept` is the share of the network that the cut keeps (`choice.share_of`),
     `bound` the most that any widths could. `difference` is how far the cut network's outputs are from the masked one's,
     relative to the largest.
     """

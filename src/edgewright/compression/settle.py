@@ -1,12 +1,12 @@
 """The widths of one round: chosen by prediction, corrected by what the cut network is measured to take."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 
 from edgewright.compression.aim import Aim, Device
-from edgewright.compression.choice import Chosen, Knapsack, ranking, share_of, values_of, worth
+from edgewright.compression.choice import Chosen, Knapsack, ranking, share_of, worth
 from edgewright.compression.journal import Round
 from edgewright.compression.masks import masked_call
 from edgewright.compression.network import Network
@@ -54,7 +54,8 @@ class Bracket:
 
 @dataclass
 class Settlement:
-    """The choice of one round: `scores` by group and channel; `times` and `objective` price the network as it is.
+    """The choice of one round: `scores` by group and channel, `values` by group and width (`values_of`); `times` and
+    `objective` price the network as it is.
 
     `known` are the seconds of the layers that were measured so far, to which those of each cut network come.
     """
@@ -63,6 +64,7 @@ class Settlement:
     device: Device
     network: Network
     scores: Mapping[str, list[float]]
+    values: Sequence[Sequence[float]]
     objective: Objective
     times: Objective
     known: dict[LayerSpec, float]
@@ -105,7 +107,7 @@ class Settlement:
     def _nudge(self, found: dict[Widths, tuple[Network, Round]], target: float) -> None:
         """Changes the nearest network by one group at a time, by about what is missing or too much."""
         objective, limit = self.objective, self.aim.memory_bytes
-        values = self._values()
+        values = self.values
         bound = max((made.bound for _, made in found.values() if made.bound is not None), default=1.0)
         for _ in range(_NUDGES):
             widths, (_, made) = min(found.items(), key=lambda item: _off(item[1][1], target))
@@ -147,15 +149,12 @@ class Settlement:
     def _packed(self, objective: Objective, limit: float) -> Chosen:
         """The knapsack."""
         self.on_progress("choosing widths")
-        memory, values = self.aim.memory_bytes, self._values()
+        memory = self.aim.memory_bytes
 
         def fits(widths: Widths) -> bool:
             return memory is None or objective.peak_bytes(widths) <= memory
 
-        return Knapsack(objective, values, limit, objective.least, fits).choose()
-
-    def _values(self) -> list[list[float]]:
-        return values_of([self.scores[group.name] for group in self.network.groups])
+        return Knapsack(objective, self.values, limit, objective.least, fits).choose()
 
     def _cut(self, chosen: Chosen, target: float) -> tuple[Network, Round]:
         cut, off = checked_cut(self.network, self.objective.plan(chosen.widths, ranking(self.scores)))

@@ -67,7 +67,7 @@ def _cuts(cuts: tuple[CutView, ...]) -> RenderableType:
 
 
 def _rounds(rounds: tuple[RoundView, ...]) -> Table:
-    made = table("round", "predicted", "measured", "importance kept", "at most", "steps", "accuracy")
+    made = table("round", "predicted", "measured", "kept by the cut", "at most", "steps", "accuracy")
     for index, one in enumerate(rounds, 1):
         seconds = ("" if value is None else format_seconds(value) for value in (one.predicted_s, one.measured_s))
         shares = ("" if value is None else f"{100 * value:.2f} %" for value in (one.kept, one.bound))

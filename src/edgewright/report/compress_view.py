@@ -25,8 +25,8 @@ class CutView:
 class RoundView:
     """A round: what was aimed at (in what steers), the times of the cut network, and its accuracy after training.
 
-    `kept` is the share of its importance that a group keeps in the geometric mean, and `bound` the most that any widths
-    could keep at this time.
+    `kept` is the share that the cut keeps, before training, of what the network has learned (as losses measured for its
+    groups tell, or their scores), and `bound` the most that any widths could keep at this time.
     """
 
     target: float
