@@ -271,20 +271,19 @@ class Compression:
             network.reading.storage,
         )  # fmt: skip
         by_name = {name: own.tolist() for name, own in scores.items()}
-        losses = losses_of([by_name[group.name] for group in network.groups])
-        moments = None
+        ranked, losses, moments = ranking(by_name), losses_of([by_name[group.name] for group in network.groups]), None
         if self.task.has_batches:
+            self._say(f"measuring what widths cost, round {index + 1} of {self.rounds}")
             moments = moments_of(self.task, network, self.aim.batches, seed)
-            losses = measured_losses(self.task, network, ranking(by_name), moments, losses, self.aim.batches, seed)
+            losses = measured_losses(self.task, network, ranked, moments, losses, self.aim.batches, seed)
         settlement = Settlement(
-            self.aim, self.device, network, by_name, values_of(losses), self._objective(network, self.aim.steer),
+            self.aim, self.device, network, ranked, values_of(losses), self._objective(network, self.aim.steer),
             self._objective(network, "time"), self._known, self._say,
         )  # fmt: skip
         cut, made = settlement.settle(target, self._correction(), index == self.rounds - 1)
         if moments is None:
             return cut, made
-        plan = settlement.objective.plan(tuple(map(len, cut.channels)), ranking(by_name))
-        return compensated_cut(network, plan, moments), made
+        return compensated_cut(network, settlement.objective.plan(tuple(map(len, cut.channels)), ranked), moments), made
 
     def _played(self, network: Network) -> tuple[Network, Round]:
         """What DeepIoT's compressor and critic agree on."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from edgewright.compression.aim import Aim, Device
-from edgewright.compression.choice import Chosen, Knapsack, ranking, share_of, worth
+from edgewright.compression.choice import Chosen, Knapsack, share_of, worth
 from edgewright.compression.journal import Round
 from edgewright.compression.masks import masked_call
 from edgewright.compression.network import Network
@@ -54,8 +54,8 @@ class Bracket:
 
 @dataclass
 class Settlement:
-    """The choice of one round: `scores` by group and channel, `values` by group and width (`values_of`); `times` and
-    `objective` price the network as it is.
+    """The choice of one round: `ranked` the channels of each group, the best first, `values` what widths are worth
+    (`values_of`); `times` and `objective` price the network as it is.
 
     `known` are the seconds of the layers that were measured so far, to which those of each cut network come.
     """
@@ -63,7 +63,7 @@ class Settlement:
     aim: Aim
     device: Device
     network: Network
-    scores: Mapping[str, list[float]]
+    ranked: Mapping[str, Sequence[int]]
     values: Sequence[Sequence[float]]
     objective: Objective
     times: Objective
@@ -157,7 +157,7 @@ class Settlement:
         return Knapsack(objective, self.values, limit, objective.least, fits).choose()
 
     def _cut(self, chosen: Chosen, target: float) -> tuple[Network, Round]:
-        cut, off = checked_cut(self.network, self.objective.plan(chosen.widths, ranking(self.scores)))
+        cut, off = checked_cut(self.network, self.objective.plan(chosen.widths, self.ranked))
         self.on_progress("measuring the narrower network")
         measured_s = None if self.device.measure is None else self.device.measure(cut.module)
         seconds = self.times.at_weights(chosen.widths).cost(chosen.widths)
