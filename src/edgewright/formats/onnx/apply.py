@@ -19,6 +19,7 @@ from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.edits import apply as apply_to_graph
 from edgewright.graph.types import Graph, Shape
 from edgewright.graph.width_edits import SetWidth
+from edgewright.graph.written_out import WriteOut
 
 _CONSTANTS_APART = 4
 """From this version of the file format on an initializer need not be an input of the model too."""
@@ -95,6 +96,8 @@ def _nodes_of(edit: Edit, builder: Builder) -> list[NodeProto]:
             return builder.clone(edit)
         case Concat():
             return builder.concat(edit)
+        case WriteOut():
+            return builder.write_out(edit)
         case RemoveOp() | SetWidth():
             return []
 
