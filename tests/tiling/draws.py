@@ -9,6 +9,7 @@ from edgewright.errors import UnsupportedModelError
 from edgewright.graph.geometry import tileable
 from edgewright.graph.padding import Expresses, any_padding
 from edgewright.graph.types import Graph, Op
+from edgewright.graph.written_out import can_be_written_out
 from edgewright.tiling.lower import lower
 from edgewright.tiling.outline import outline
 from edgewright.tiling.plan import HALOS, FusedGroup, TilingPlan
@@ -41,11 +42,13 @@ def plans(
     at_cuts: bool = False,
     integers_only: bool = False,
     expresses: Expresses = any_padding,
+    writes_out: bool = False,
 ) -> TilingPlan:
     """A plan that fits the network, with no groups where none does.
 
     Groups begin and end anywhere, and leave some ops out; `at_cuts` takes runs of ops between cut points only, and
-    `integers_only` only those whose every op is computed on integers. `expresses` is what the format can pad.
+    `integers_only` only those whose every op is computed on integers. `expresses` is what the format can pad, and
+    `writes_out` whether it writes PRelus out.
     """
     positions = outline(graph, {}).cuts if at_cuts else range(len(graph.ops) + 1)
     runs = spans(graph, positions, integers_only)
@@ -64,7 +67,9 @@ def plans(
         group = FusedGroup(tuple(names), (draw(st.integers(2 if columns == 1 else 1, 5)), columns), halo)
         if fits(graph, TilingPlan((*groups, group)), expresses):
             groups.append(group)
-    return TilingPlan(tuple(groups))
+    made = {op.name: (graph.tensors.get(op.inputs[-1]), graph.tensors[op.outputs[0]]) for op in graph.ops if op.inputs}
+    prelus = [op.name for op in graph.ops if op.name in made and can_be_written_out(op, *made[op.name])]
+    return TilingPlan(tuple(groups), written_out=tuple(n for n in prelus if writes_out and draw(st.booleans())))
 
 
 def fits(graph: Graph, plan: TilingPlan, expresses: Expresses = any_padding) -> bool:

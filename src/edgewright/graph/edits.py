@@ -21,6 +21,7 @@ from edgewright.graph.shapes import output_shapes
 from edgewright.graph.types import Graph, Op, Tensor
 from edgewright.graph.width_edits import SetWidth
 from edgewright.graph.width_effects import with_widths
+from edgewright.graph.written_out import WriteOut, can_be_written_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +95,7 @@ class RemoveOp:
     name: str
 
 
-Edit = Slice | Pad | CloneOp | Concat | RemoveOp | SetWidth
+Edit = Slice | Pad | CloneOp | Concat | RemoveOp | WriteOut | SetWidth
 REPLACEABLE = frozenset({"ceil_mode", "output_padding"})
 """Attributes that a CloneOp may replace."""
 
@@ -123,6 +124,8 @@ def apply(graph: Graph, edits: Sequence[Edit]) -> Graph:
                 _concat(draft, edit)
             case RemoveOp():
                 draft.remove(edit.name)
+            case WriteOut():
+                _write_out(draft, edit)
     return draft.result()
 
 
@@ -203,6 +206,18 @@ def _clone(draft: Draft, edit: CloneOp) -> None:
     draft.insert(
         op, [replace(draft.graph.tensors[old], name=name, shape=shape) for name, old, shape in made if name and old]
     )
+
+
+def _write_out(draft: Draft, edit: WriteOut) -> None:
+    source, given = draft.source(edit.source), draft.read(edit.input)
+    if not can_be_written_out(source, draft.graph.tensors.get(source.inputs[-1]), given):
+        raise UnsupportedModelError(f"edit script: op {edit.source!r} is no PRelu that can be written out")
+    channels = given.shape[1]
+    for name in edit.weights:
+        if name not in draft.tensors:
+            draft.define(Tensor(name, (channels, 1, 1, 1), given.dtype, is_constant=True))
+    for op in edit.ops(channels):
+        draft.insert(op, [replace(given, name=op.outputs[0])])
 
 
 def _with_padding(op: Op, edit: CloneOp) -> Op:

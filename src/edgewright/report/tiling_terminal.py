@@ -19,6 +19,9 @@ def draw_tiling(view: TilingView) -> RenderableType:
     parts: list[RenderableType] = [_header(view)]
     if view.groups:
         parts += [groups_table(view.groups), Text("")]
+    if view.written_out:
+        names = ", ".join(view.written_out)
+        parts += [Text(f"written out as convolutions and relus, which is faster: {names}"), Text("")]
     parts += [_predicted(view)]
     if view.proof is not None:
         parts += [Text(""), *_proof(view.proof)]

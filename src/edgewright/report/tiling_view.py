@@ -68,6 +68,7 @@ class RacedView:
 class TilingView:
     """What `tile` found. `device` names the one whose execution-time model told the times; without it they come from
     operations and bytes moved, and only the ratio means anything. `session` is how to get the settings in Python.
+    `written_out` names the PRelu ops that became convolutions and relus.
     """
 
     model: str
@@ -93,6 +94,7 @@ class TilingView:
     arena_bytes: int
     proof: ProofView | None = None
     raced: RacedView | None = None
+    written_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ def tiling_view(
         found.before.inputs_bytes, found.before.weights_bytes, found.after.peak_op,
         found.before_s, found.after_s, found.after_s / found.before_s if found.before_s else 1.0,
         found.macs, found.plan.extra_macs, _percent(found.plan.extra_macs, found.macs),
-        _session(asked, found), found.after.arena_bytes, proof, raced,
+        _session(asked, found), found.after.arena_bytes, proof, raced, found.plan.written_out,
     )  # fmt: skip
 
 

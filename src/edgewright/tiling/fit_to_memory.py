@@ -14,6 +14,7 @@ from edgewright.tiling.plan import TilingPlan
 from edgewright.tiling.rates import OpTime, Rates, network_macs
 from edgewright.tiling.search import PlanSearch, Pricing, frontier
 from edgewright.tiling.space import Space
+from edgewright.tiling.written_out import faster_written_out
 from edgewright.timing import ExecutionTimeModel
 from edgewright.units import parse_bytes
 
@@ -21,10 +22,12 @@ _NEXT_SHARE = 0.99
 """Where a plan turns out to need more than was asked for, less is asked for by so much at the least."""
 _TRIED = 32
 """Plans of the frontier that are looked at closely where times are to be measured."""
-_SLOWER = 1.25
+_SLOWER = 1.5
 """Plans that are predicted to be slower than what was asked for by no more may still turn out to be fast enough."""
 _GAIN = 0.99
 """A larger plan is worth measuring where it is predicted to take at most this share of the time of a smaller one."""
+_SELECT_S = 2.5e-9
+"""What ONNX Runtime takes for an item of a PRelu whose signs follow no pattern, at the least, beyond moving it."""
 _COPIES = 2.0
 """What is cut out of blocks of channels leaves them before and enters them behind, each at half the price of a copy."""
 
@@ -88,7 +91,7 @@ class Target:
         """The predicted time of a network; `peak` is what was predicted of it already."""
         found = peak or self.peak(graph, arena_bytes=0)
         if self.learned is None:
-            rates = Rates()
+            rates = Rates(select_s=_SELECT_S)
             times = rates.times(graph)
             own = sum(time.fixed_s + time.variable_s for name, time in times.items() if name not in found.folded)
             return own + sum(rates.reorder_s(layer) for layer in found.reorders)
@@ -104,15 +107,18 @@ class Target:
 
     def pricing(self, graph: Graph) -> Pricing:
         """What the search goes by for a network."""
-        usual = Rates(copies=_COPIES if self.block > 1 else 1.0)
-        if self.learned is None:
-            return Pricing(usual, self._price, cuts_late=self.block > 1)
-        factor = self.seconds(graph) / max(usual.price(graph)[1], 1e-12)
-        rates = Rates(usual.macs_per_s / factor, usual.bytes_per_s / factor, usual.op_s * factor, usual.copies)
+        rates = Rates(copies=_COPIES if self.block > 1 else 1.0, select_s=_SELECT_S)
+        times = None
+        if self.learned is not None:
+            rates = rates.slower(self.seconds(graph) / max(rates.price(graph)[1], 1e-12))
+            times = self._learned_times(graph, rates)
+        written_out = faster_written_out(graph, self.seconds, times or rates.times(graph))
+        return Pricing(rates, self._price, times, cuts_late=self.block > 1, written_out=written_out)
+
+    def _learned_times(self, graph: Graph, rates: Rates) -> dict[str, OpTime]:
         named = layers_of(graph)
         seconds = self._layer_times([layer for _, layer in named], graph)
-        times = shared_times(graph, rates, {name: float(s) for (name, _), s in zip(named, seconds, strict=True)})
-        return Pricing(rates, self._price, times, cuts_late=self.block > 1)
+        return shared_times(graph, rates, {name: float(s) for (name, _), s in zip(named, seconds, strict=True)})
 
     def _price(self, graph: Graph) -> tuple[int, float]:
         found = self.peak(graph, arena_bytes=0)

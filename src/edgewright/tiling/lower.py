@@ -29,7 +29,7 @@ def lower(
     (see `late_cut`), which saves copies where the runtime has a blocked layout. Raises UnsupportedModelError where the
     plan does not fit the network.
     """
-    script = Script(graph, ordered, expresses, most_joined, cuts_late)
+    script = Script(graph, ordered, expresses, most_joined, cuts_late, plan.written_out)
     seen: set[str] = set()
     for fused in plan.groups:
         if not seen.isdisjoint(fused.op_names):
@@ -48,4 +48,7 @@ def lower(
             lower_strips(script, group, graph, fused.grid[0], again)
         else:
             raise UnsupportedModelError(f"the group of op {fused.op_names[0]!r}: rows are carried in strips only")
+    for op in (op for op in graph.ops if op.name in plan.written_out and op.name not in seen):
+        script.remove([op])
+        script.write_out(op, op.inputs[0], op.outputs[0], "out")
     return tuple(script.edits)

@@ -30,6 +30,8 @@ class FusedGroup:
 class TilingPlan:
     """Fused groups and what is expected of them; ops in no group run as they are.
 
+    PRelu ops that are `written_out` become convolutions and relus, in groups or not (`tiling.written_out`).
+
     `order` names all ops as they were ordered when the plan was made. `extra_macs` are multiply-accumulates that are
     computed more than once.
     """
@@ -39,6 +41,7 @@ class TilingPlan:
     peak_bytes: int = 0
     predicted_s: float = 0.0
     extra_macs: int = 0
+    written_out: tuple[str, ...] = ()
 
 
 def dump_plan(plan: TilingPlan) -> str:
@@ -55,7 +58,8 @@ def load_plan(text: str, source: str = "plan") -> TilingPlan:
             raise StoreError(f"{source}: schema version {version}, this edgewright reads up to {SCHEMA_VERSION}")
         groups = tuple(_group(one, source) for one in record.pop("groups"))
         order = tuple(map(str, record.pop("order")))
-        return TilingPlan(groups, order, **record)
+        written_out = tuple(map(str, record.pop("written_out", ())))
+        return TilingPlan(groups, order, **record, written_out=written_out)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise StoreError(f"{source}: not a tiling plan ({error})") from error
 

@@ -25,14 +25,16 @@ class OpTime:
 class Rates:
     """Speeds of a device of no particular kind; only their proportions matter to the choice of a plan.
 
-    `copies` is how often data is copied where it is cut or joined: more than once where the runtime has to bring it
-    into another layout for that and back.
+    `select_s` is what an item of a PRelu costs beyond moving it, where the runtime computes it by a branch. `copies` is
+    how often data is copied where it is cut or joined: more than once where the runtime has to bring it into another
+    layout for that and back.
     """
 
     macs_per_s: float = 40e9
     bytes_per_s: float = 10e9
     op_s: float = 3e-6
     copies: float = 1.0
+    select_s: float = 0.0
 
     def times(self, graph: Graph) -> dict[str, OpTime]:
         """The time of every op that costs any; what runtimes fold into another op costs nothing."""
@@ -56,9 +58,14 @@ class Rates:
         moved = sum(tensor.size_bytes for tensor in tensors) - weights
         if op.kind in _PICKING:  # they read what they make, and no more
             moved = 2 * sum(graph.tensors[name].size_bytes for name in op.outputs)
-        return OpTime(
-            self.op_s + weights / self.bytes_per_s, macs_of(op, graph) / self.macs_per_s + moved / self.bytes_per_s
-        )
+        selected = graph.tensors[op.outputs[0]].items * self.select_s if op.variant == "prelu" else 0.0
+        computed = macs_of(op, graph) / self.macs_per_s + selected
+        return OpTime(self.op_s + weights / self.bytes_per_s, computed + moved / self.bytes_per_s)
+
+    def slower(self, factor: float) -> "Rates":
+        """A device that takes so many times as long for everything."""
+        rates = self.macs_per_s / factor, self.bytes_per_s / factor
+        return Rates(*rates, self.op_s * factor, self.copies, self.select_s * factor)
 
 
 def macs_of(op: Op, graph: Graph) -> int:

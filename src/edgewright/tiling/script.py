@@ -5,7 +5,7 @@ dequantized, cut, and quantized again by the same scale. Nothing is lost by that
 integers (ONNX Runtime on x86) find the pairs of quantize and dequantize ops that they rewrite.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -15,6 +15,7 @@ from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.geometry import ReceptiveField, crops, operand_axes
 from edgewright.graph.padding import Expresses, any_padding, filler
 from edgewright.graph.types import Graph, Op, Region
+from edgewright.graph.written_out import WriteOut
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,14 @@ class Script:
         expresses: Expresses = any_padding,
         most_joined: int | None = None,
         cuts_late: bool = False,
+        written_out: Collection[str] = (),
     ) -> None:
         self.graph = graph
         self.ordered = ordered
         self.expresses = expresses
         self.most_joined = most_joined
         self.cuts_late = cuts_late
+        self.written_out = written_out
         self.edits: list[Edit] = []
         self._taken = {op.name for op in graph.ops} | set(graph.tensors)
         self._dequantized: dict[tuple[str, str], str] = {}
@@ -86,11 +89,18 @@ class Script:
         """A copy of an op that makes one tile; the names of its outputs. What just crops its input is cut already."""
         if crops(op, self.graph):
             return [inputs[0]]
+        if op.name in self.written_out:
+            return [self.write_out(op, inputs[0], self.name(f"{op.outputs[0]}.{tile}"), tile)]
         inputs, padding = self._padded(op, inputs, field)
         outputs = [self.name(f"{name}.{tile}") if name else "" for name in op.outputs]
         name = self.name(f"{op.name}.{tile}")
         self.edits.append(CloneOp(name, op.name, tuple(inputs), tuple(outputs), padding, field.attributes))
         return outputs
+
+    def write_out(self, op: Op, given: str, output: str, label: str) -> str:
+        """What computes a PRelu without a branch; the name of what it makes."""
+        self.edits.append(WriteOut(self.name(f"{op.name}.{label}"), op.name, given, output))
+        return output
 
     def all_made(self, ends: Sequence[tuple[str, Piece]], base: str) -> tuple[str, Piece]:
         """What the next tile can wait for where this one ends in several tensors: a corner of the last of them, cut

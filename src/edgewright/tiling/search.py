@@ -9,6 +9,7 @@ from edgewright.errors import BudgetError
 from edgewright.graph.edits import CloneOp, Edit, apply
 from edgewright.graph.padding import Expresses, any_padding
 from edgewright.graph.types import Graph
+from edgewright.graph.written_out import WriteOut
 from edgewright.memory.liveness import timeline
 from edgewright.tiling.dynamic import Estimate, estimates
 from edgewright.tiling.lower import lower
@@ -36,7 +37,7 @@ class Pricing:
     is, from an execution-time model where there is one; `rates` give the costs of cutting and joining, and all the
     rest where there is none. `ordered` networks keep the order of execution on any runtime, `expresses` says what
     padding the format can write, `most_joined` how many tensors a concat joins at most, and `cuts_late` whether skip
-    connections are left uncut (see `lower`).
+    connections are left uncut (see `lower`). `written_out` has the times of PRelu ops that are faster written out.
     """
 
     rates: Rates = field(default_factory=Rates)
@@ -46,6 +47,7 @@ class Pricing:
     expresses: Expresses = any_padding
     most_joined: int | None = None
     cuts_late: bool = False
+    written_out: Mapping[str, OpTime] = field(default_factory=dict)
 
     def lowered(self, graph: Graph, plan: TilingPlan) -> tuple[Edit, ...]:
         """The edits of a plan."""
@@ -131,7 +133,8 @@ class PlanSearch:
     def _estimates(self) -> Sequence[Estimate]:
         pricing = self.pricing
         times = pricing.times if pricing.times is not None else pricing.rates.times(self.graph)
-        return estimates(outline(self.graph, times, pricing.expresses), pricing.rates, self.space)
+        seen = outline(self.graph, {**times, **pricing.written_out}, pricing.expresses)
+        return estimates(seen, pricing.rates, self.space)
 
     def plan(self, index: int) -> TilingPlan:
         """A plan with the price of its rewritten network."""
@@ -146,10 +149,17 @@ class PlanSearch:
         return self.plans[index]
 
     def judged(self, groups: tuple[FusedGroup, ...]) -> TilingPlan:
-        order = tuple(op.name for op in self.graph.ops)
-        plan = TilingPlan(groups, order)
+        """The plan of these groups: PRelu ops outside of them are written out too where that takes no memory."""
+        order, written = tuple(op.name for op in self.graph.ops), tuple(self.pricing.written_out)
+        inside = tuple(name for name in written if any(name in group.op_names for group in groups))
+        plan = self._priced(TilingPlan(groups, order, written_out=inside))
+        if groups and inside != written:
+            plan = min(plan, self._priced(replace(plan, written_out=written)), key=_peak_and_time)
+        return plan
+
+    def _priced(self, plan: TilingPlan) -> TilingPlan:
         edits = self.pricing.lowered(self.graph, plan)
-        rewritten = apply(self.graph, edits) if groups else self.graph
+        rewritten = apply(self.graph, edits) if edits else self.graph
         peak, time = self.price(rewritten)
         return replace(plan, peak_bytes=peak, predicted_s=time, extra_macs=network_macs(rewritten) - self.macs)
 
@@ -176,7 +186,7 @@ class PlanSearch:
         """The op of the original network at whose place the rewritten one needs most."""
         edits = self.pricing.lowered(self.graph, plan)
         rewritten = apply(self.graph, edits)
-        sources = {edit.name: edit.source for edit in edits if isinstance(edit, CloneOp)}
+        sources = {edit.name: edit.source for edit in edits if isinstance(edit, CloneOp | WriteOut)}
         sources |= {op.name: op.name for op in self.graph.ops}
         places = range(timeline(rewritten).peak_index, -1, -1)
         before = (sources.get(rewritten.ops[place].name) for place in places)
@@ -185,3 +195,7 @@ class PlanSearch:
 
 def _peak(plan: TilingPlan) -> int:
     return plan.peak_bytes
+
+
+def _peak_and_time(plan: TilingPlan) -> tuple[int, float]:
+    return plan.peak_bytes, plan.predicted_s

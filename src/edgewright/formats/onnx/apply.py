@@ -19,6 +19,7 @@ from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.edits import apply as apply_to_graph
 from edgewright.graph.types import Graph, Shape
 from edgewright.graph.width_edits import SetWidth
+from edgewright.graph.written_out import WriteOut
 
 _CONSTANTS_APART = 4
 """From this version of the file format on an initializer need not be an input of the model too."""
@@ -64,6 +65,7 @@ def edited(
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(constants)
+    model.graph.value_info.extend(builder.declared)
     _drop_unread(model, read_before)
     _fix_inputs(model, set(reading.values.types) if assembly.constants else set(input_shapes or {}), reading.graph)
     return model
@@ -95,6 +97,8 @@ def _nodes_of(edit: Edit, builder: Builder) -> list[NodeProto]:
             return builder.clone(edit)
         case Concat():
             return builder.concat(edit)
+        case WriteOut():
+            return builder.write_out(edit)
         case RemoveOp() | SetWidth():
             return []
 

@@ -1,15 +1,17 @@
 """Nodes for the ops that an edit script inserts."""
 
 from collections.abc import Sequence
-from math import isinf
+from math import isinf, prod
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, NodeProto, TensorProto
+from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
 
 from edgewright.formats.onnx.values import Values
+from edgewright.graph.declared import declares_cuts
 from edgewright.graph.edits import CloneOp, Concat, Pad, Slice
 from edgewright.graph.types import Graph, Op
+from edgewright.graph.written_out import WriteOut
 
 GATHER_ND = 11
 """The operator set from which on a slice can wait for a tensor."""
@@ -28,6 +30,9 @@ class Builder:
         self.values = values
         self.constants: list[TensorProto] = []
         self._taken = set(values.types) | set(after.tensors)
+        self.declared: list[ValueInfoProto] = []
+        self._declares_cuts = declares_cuts(after)
+        self._written_out: set[str] = set()
 
     def slice(self, edit: Slice) -> list[NodeProto]:
         """Slice, and the ops that make it wait for a tensor."""
@@ -49,6 +54,9 @@ class Builder:
         self.constants.append(_int64(f"{name}.index", np.zeros((1, 1, rank), np.int64)))
         self.constants.append(_int64(f"{name}.begin", np.array(edit.starts, np.int64)))
         item, zero, starts = f"{name}.item", f"{name}.zero", f"{name}.starts"
+        if self._declares_cuts:
+            shape = self.graph.tensors[edit.output].shape
+            self.declared.append(onnx.helper.make_tensor_value_info(edit.output, self._elem_type(edit.input), shape))
         return [
             _node("GatherND", item, [edit.after, f"{name}.index"], [item]),
             _node("ArgMax", zero, [item], [zero], axis=1, keepdims=0),
@@ -61,13 +69,41 @@ class Builder:
         pads = [pair[0] for pair in edit.padding] + [pair[1] for pair in edit.padding]
         if self.opset < _PAD_BY_INPUTS:
             return [_node("Pad", edit.name, [edit.input], [edit.output], mode="constant", pads=pads, value=value)]
-        elem_type = self.values.types[self._origin(edit.input)].tensor_type.elem_type
-        filler = self.constant(f"{edit.name}_value", onnx.helper.make_tensor("", elem_type, [], [_item(value)]))
+        item = onnx.helper.make_tensor("", self._elem_type(edit.input), [], [_item(value)])
+        filler = self.constant(f"{edit.name}_value", item)
         inputs = [edit.input, self.integers(f"{edit.name}_pads", pads), filler]
         return [_node("Pad", edit.name, inputs, [edit.output], mode="constant")]
 
     def concat(self, edit: Concat) -> list[NodeProto]:
         return [_node("Concat", edit.name, list(edit.inputs), [edit.output], axis=edit.axis)]
+
+    def write_out(self, edit: WriteOut) -> list[NodeProto]:
+        """A PRelu as convolutions and relus, and what makes their weights where the first of its tiles needs them."""
+        channels = self.graph.tensors[edit.output].shape[1]
+        nodes = []
+        if edit.source not in self._written_out:
+            self._written_out.add(edit.source)
+            nodes = self._factors(edit, channels)
+        window = {"kernel_shape": [1, 1], "group": channels}
+        written = {"depthwise_conv": ("Conv", window), "unary": ("Relu", {}), "binary": ("Add", {})}
+        made = ((op, *written[op.kind]) for op in edit.ops(channels))
+        return nodes + [_node(kind, op.name, list(op.inputs), list(op.outputs), **more) for op, kind, more in made]
+
+    def _factors(self, edit: WriteOut, channels: int) -> list[NodeProto]:
+        """The weights of what is written out; slopes whose values are not known here are turned by the runtime."""
+        (minus, factors), given = edit.weights, self.before[edit.source].inputs[1]
+        shape = channels, 1, 1, 1
+        self.constants.append(onnx.numpy_helper.from_array(np.full(shape, -1, np.float32), minus))
+        slopes = self.values.value(given)
+        if slopes is not None:
+            turned = np.broadcast_to(-slopes.reshape(-1), channels).reshape(shape)
+            self.constants.append(onnx.numpy_helper.from_array(turned, factors))
+            return []
+        to_shape = "Reshape" if prod(self.values.shape(given) or ()) > 1 else "Expand"
+        return [
+            _node("Neg", f"{factors}.turned", [given], [f"{factors}.turned"]),
+            _node(to_shape, factors, [f"{factors}.turned", self.integers(f"{factors}.shape", shape)], [factors]),
+        ]
 
     def clone(self, edit: CloneOp) -> list[NodeProto]:
         """A copy of the source with its own operands, explicit padding and sizes."""
@@ -122,12 +158,12 @@ class Builder:
         self.constants.append(tensor)
         return name
 
-    def _origin(self, name: str) -> str:
-        """A tensor of the model as it was, of the same type as one that the script may have made."""
+    def _elem_type(self, name: str) -> int:
+        """That of a tensor that the script may have made."""
         while name not in self.values.types:
             maker = next(op for op in self.after.values() if name in op.outputs)
             name = maker.inputs[0]
-        return name
+        return int(self.values.types[name].tensor_type.elem_type)
 
 
 def _item(value: float) -> float | int:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edgewright.errors import UnsupportedModelError
 from edgewright.formats.tflite.building import Builder
 from edgewright.formats.tflite.load import parse
 from edgewright.formats.tflite.pruning import References, drop_unread
@@ -17,6 +18,7 @@ from edgewright.graph.edits import CloneOp, Concat, Edit, Pad, RemoveOp, Slice
 from edgewright.graph.edits import apply as apply_to_graph
 from edgewright.graph.types import Graph, Shape
 from edgewright.graph.width_edits import SetWidth
+from edgewright.graph.written_out import WriteOut
 
 
 def apply(
@@ -68,6 +70,8 @@ def _operator_of(edit: Edit, builder: Builder) -> tuple[str, Struct] | None:
             return edit.name, builder.clone(edit)
         case Concat():
             return edit.name, builder.concat(edit)
+        case WriteOut():
+            raise UnsupportedModelError(f"op {edit.source!r}: no op of a TFLite model is written out as others")
         case RemoveOp() | SetWidth():
             return None
 

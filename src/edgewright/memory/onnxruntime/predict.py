@@ -36,6 +36,8 @@ _MOST_REGIONS = 6
 """Those that are tried in more than one run."""
 _NODE_BYTES = {"default": 128, "lean": 48, "arena": 56}
 """What a run, and each node of it, touches of the heap beside tensors."""
+_SPARE_BYTES, _SMALL_REGION = 4 * PAGE, 1 << 20
+"""What the arena of a small network may need beyond what is predicted."""
 _PACKING_BYTES = 32 * 1024
 """What products touch of the stack to pack a matrix that was not known when the network was loaded."""
 
@@ -165,10 +167,17 @@ def folded(graph: Graph, open_inputs: Collection[str] = ()) -> Network:
 def best_region(runs: Sequence[Sequence[Event]]) -> int:
     """The size of an arena's first region that leaves the least resident, in the worst of some sequences of events.
 
-    A region a good deal larger than what is written of it fragments least, as its end is never the best fit.
+    A region a good deal larger than what is written of it fragments least, as its end is never the best fit. A small
+    one is also looked at with some pages less: where a few tensors more than predicted do not fit, the arena takes
+    a second region for them.
     """
     sizes = [size for _, size in sorted(_regions(runs[0], _REGION_SHARES))[:_MOST_REGIONS]]
-    return min(sizes, key=lambda size: max(region_peak(run, size) for run in runs))
+
+    def most(size: int) -> int:
+        tried = {size, size - _SPARE_BYTES if _SPARE_BYTES < size < _SMALL_REGION else size}
+        return max(region_peak(run, one) for run in runs for one in tried)
+
+    return min(sizes, key=most)
 
 
 def _regions(run: Sequence[Event], shares: Sequence[float]) -> list[tuple[int, int]]:
