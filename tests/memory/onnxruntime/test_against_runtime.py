@@ -15,12 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from tests.networks import networks
 
-from edgewright.formats.onnx import edited, read
+from edgewright.formats.onnx import read
 from edgewright.memory.onnxruntime import predict_peak
 from edgewright.memory.onnxruntime.predict import executed
 from edgewright.runtimes import harness
-from edgewright.tiling.lower import lower
-from edgewright.tiling.plan import HALOS, FusedGroup, TilingPlan
 
 HARNESS = Path(harness.__file__).parent / "onnxruntime_harness.py"
 KINDS = {
@@ -93,23 +91,6 @@ def test_the_executed_network_is_that_of_the_runtime(block: int, tmp_path: Path)
     order = executed(read(residual()), block).order()
     assert len(order) == len(rewritten.graph.node)
     assert ours(residual(), block) == counted(rewritten)
-
-
-@pytest.mark.parametrize("halo", HALOS)
-def test_sums_in_tiles_go_into_convolutions(halo: str, block: int, tmp_path: Path) -> None:
-    """The shapes of slices that wait are declared, as nothing tells the runtime else that both sides are alike."""
-    model = sketch(
-        conv("c1", "x", "a", "w1"), helper.make_node("Relu", ["a"], ["b"], "r1"),
-        helper.make_node("Conv", ["b", "w2"], ["c"], "c2"), helper.make_node("Add", ["c", "b"], ["d"], "s"),
-        helper.make_node("MaxPool", ["d"], ["y"], "p", kernel_shape=[2, 2], strides=[2, 2]),
-        weights={"w1": (32, 16, 3, 3), "w2": (32, 32, 1, 1)},
-    )  # fmt: skip
-    plan = TilingPlan((FusedGroup(("c1", "r1", "c2", "s", "p"), (4, 1), halo),))
-    tiled = edited(model, lower(read(model), plan))
-    rewritten = optimized(tiled, tmp_path / "m.onnx")
-    sums = [node for node in rewritten.graph.node if node.op_type == "Add" and not node.input[0].endswith(".zero")]
-    assert not sums
-    assert ours(tiled, block) == counted(rewritten)
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -197,12 +197,6 @@ def test_a_slice_with_computed_bounds_hides_its_shape_from_the_planner() -> None
     assert predict_peak(plain, "default", block=1).timeline_bytes[-2][1] == 2 * SIZE
 
 
-def test_where_maps_are_summed_the_shapes_of_such_slices_are_declared() -> None:
-    parts = op("pad", "x", "w0"), cut("x", "a", 0, 128, waits_for="w0"), op("unary", "a", "b", "relu")
-    summed = network(*parts, op("binary", "a b", "y", "add"))
-    assert executed(summed, 1).open_shapes == set()
-
-
 def test_reorders_and_folded_sums_are_told() -> None:
     """What the runtime adds to the file's ops, and what it takes into others, costs time and none."""
     graph = network(conv("x", "a"), conv("a", "b"), op("binary", "a b", "y", "add"))

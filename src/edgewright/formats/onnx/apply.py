@@ -65,7 +65,6 @@ def edited(
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(constants)
-    model.graph.value_info.extend(builder.declared)
     _drop_unread(model, read_before)
     _fix_inputs(model, set(reading.values.types) if assembly.constants else set(input_shapes or {}), reading.graph)
     return model

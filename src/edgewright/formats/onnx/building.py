@@ -5,10 +5,9 @@ from math import isinf, prod
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import AttributeProto, NodeProto, TensorProto
 
 from edgewright.formats.onnx.values import Values
-from edgewright.graph.declared import declares_cuts
 from edgewright.graph.edits import CloneOp, Concat, Pad, Slice
 from edgewright.graph.types import Graph, Op
 from edgewright.graph.written_out import WriteOut
@@ -30,8 +29,6 @@ class Builder:
         self.values = values
         self.constants: list[TensorProto] = []
         self._taken = set(values.types) | set(after.tensors)
-        self.declared: list[ValueInfoProto] = []
-        self._declares_cuts = declares_cuts(after)
         self._written_out: set[str] = set()
 
     def slice(self, edit: Slice) -> list[NodeProto]:
@@ -54,9 +51,6 @@ class Builder:
         self.constants.append(_int64(f"{name}.index", np.zeros((1, 1, rank), np.int64)))
         self.constants.append(_int64(f"{name}.begin", np.array(edit.starts, np.int64)))
         item, zero, starts = f"{name}.item", f"{name}.zero", f"{name}.starts"
-        if self._declares_cuts:
-            shape = self.graph.tensors[edit.output].shape
-            self.declared.append(onnx.helper.make_tensor_value_info(edit.output, self._elem_type(edit.input), shape))
         return [
             _node("GatherND", item, [edit.after, f"{name}.index"], [item]),
             _node("ArgMax", zero, [item], [zero], axis=1, keepdims=0),

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from edgewright.graph.declared import declares_cuts
 from edgewright.graph.types import Graph, Op, Shape, Tensor, Window
 
 _STEERED = frozenset({"slice", "pad", "resize", "expand", "reshape"})
@@ -55,10 +54,9 @@ class Network:
     @classmethod
     def of(cls, graph: Graph, open_inputs: Collection[str] = ()) -> "Network":
         network = cls(dict(graph.tensors), graph.inputs, graph.outputs, set(open_inputs))
-        declares = declares_cuts(graph)
         for op in graph.ops:
             inputs = [name for name in op.inputs if name and not graph.tensors[name].is_constant]
-            is_steered = op.kind in _STEERED and len(inputs) > 1 and not (declares and op.kind == "slice")
+            is_steered = op.kind in _STEERED and len(inputs) > 1
             if is_steered or not network.open_shapes.isdisjoint(inputs):
                 network.open_shapes.update(n for n in op.outputs if n and graph.tensors[n].items > _MOST_KNOWN_ITEMS)
             network.add(Node(0, op.name, op.kind, op.variant, inputs, [n for n in op.outputs if n], op, op.window))
