@@ -24,6 +24,8 @@ _SCORED = 16
 """Batches in a round that importance is taken from; each counts as a step."""
 _MEASURED = 8 * _SCORED // 3
 """Steps for the losses of widths that are measured: about so many batches, forward alone, a third of a step each."""
+_DISTILLED = 3
+"""A step that also runs the uncompressed network forward costs four thirds: so many steps are done in place of four."""
 _ROUNDS = 1
 _RATIOS = 64
 
@@ -62,12 +64,18 @@ def uncompressed(place: Place, _: float) -> nn.Module:
     return max((place.task.module, further), key=place.task.evaluate)
 
 
-def ours(place: Place, share: float) -> nn.Module:
+def ours(place: Place, share: float, distill: float = 0.0) -> nn.Module:
     """Taylor scores, the widths that lose least within a predicted time, weights that make up for what went; what
     batches are seen before training, for the scores, the weights and the losses, is taken off the training."""
-    spent = _ROUNDS * (2 * _SCORED + _MEASURED)
-    aim = Aim(share, steps=max(place.steps - spent, 0), rounds=_ROUNDS, batches=_SCORED)
-    return _compressed(place, aim)
+    steps = max(place.steps - _ROUNDS * (2 * _SCORED + _MEASURED), 0)
+    if distill:
+        steps = _DISTILLED * steps // 4
+    return _compressed(place, Aim(share, steps=steps, rounds=_ROUNDS, batches=_SCORED), distill)
+
+
+def distilled(place: Place, share: float) -> nn.Module:
+    """The same where half of the loss is to give what the uncompressed network gives."""
+    return ours(place, share, distill=0.5)
 
 
 def by_deepiot(steer: str) -> Method:
@@ -92,10 +100,11 @@ def by_pruner(round_to: int) -> Method:
     return method
 
 
-def _compressed(place: Place, aim: Aim) -> nn.Module:
+def _compressed(place: Place, aim: Aim, distill: float = 0.0) -> nn.Module:
     """The result is judged by the ladder, for all methods alike, and nothing is judged before."""
     task = replace(place.task, evaluate=lambda _: 0.0)
-    return Compression(task, aim, place.device, place.settings()).run().network.module.eval()
+    settings = replace(place.settings(), distill=distill)
+    return Compression(task, aim, place.device, settings).run().network.module.eval()
 
 
 def _pruned(place: Place, ratio: float, round_to: int) -> tuple[nn.Module, float]:
@@ -123,6 +132,7 @@ def _trained(place: Place, module: nn.Module) -> nn.Module:
 METHODS: Mapping[str, Method] = {
     "uncompressed": uncompressed,
     "edgewright": ours,
+    "edgewright, distilled": distilled,
     "DeepIoT, size": by_deepiot("parameters"),
     "DeepIoT, FLOPs": by_deepiot("operations"),
     "FastDeepIoT": by_deepiot("time"),
