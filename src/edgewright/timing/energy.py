@@ -21,8 +21,11 @@ def in_joules(profile: Profile) -> Profile:
 
     Their probes tell of the seconds, which were measured at another time.
     """
-    measured = (m for m in profile.comparable.measurements if m.energy_j is not None)
-    found = tuple(replace(m, samples_s=(m.energy_j,), probe_s=None) for m in measured)
+    found = tuple(
+        replace(m, samples_s=(m.energy_j,), probe_s=None)
+        for m in profile.comparable.measurements
+        if m.energy_j is not None
+    )
     if not found:
         raise DataError(f"{profile.device}: its profile holds no energy")
     return replace(profile, measurements=found)

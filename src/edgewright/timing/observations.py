@@ -24,7 +24,7 @@ FEWEST = 8
 FEWEST_DOUBTED = 20
 DOUBTED = 0.3
 """How much a layer counts that was seen in another state of the machine alone."""
-ENOUGH = 2000
+ENOUGH = 1200
 """Where a family has so many layers, further doubted ones would only make learning longer."""
 SKETCH_LEAVES = 8
 USUAL, SPREAD = 1.0, 0.5
