@@ -9,12 +9,12 @@ from edgewright.profiling.local import cores
 
 
 class Shared(FakeClient):
-    """Takes `factor` times as long once it was measured by itself: from then on the others are at work, too."""
+    """Takes `factor` times as long while the others are at work too: in every trial, after it was measured alone."""
 
     def __init__(self, factor: float) -> None:
         super().__init__()
         self.alone = len(_LAYERS) * _REPEATS
-        self.seconds = lambda layer: fake_seconds(layer) * (factor if len(self.batches) >= self.alone else 1)
+        self.seconds = lambda layer: fake_seconds(layer) * (factor if len(self.batches) // self.alone % 2 else 1)
 
 
 def place(client: FakeClient) -> Workplace:

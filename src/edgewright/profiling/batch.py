@@ -33,17 +33,18 @@ class Circumstances:
     """How models are run: threads, optimization level of the runtime, the core (None: any), seconds for all rounds.
 
     A round ends at the `precision` of its median, but not before `least` runs. `calm_s` is what the probe takes where
-    nothing slows the machine down; 0: as it turns out.
+    nothing slows the machine down; 0: as it turns out. A round waits `patience_s` for that.
     """
 
     threads: int = 1
     level: str = "all"
     cpu: int | None = None
-    limit_s: float = 0.006
+    limit_s: float = 0.004
     rounds: int = 5
     precision: float = 0.01
     least: int = 1
     calm_s: float = 0.0
+    patience_s: float = 20.0
 
 
 @dataclass(frozen=True)

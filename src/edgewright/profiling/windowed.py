@@ -19,7 +19,7 @@ _SQUEEZED = 0.08
 
 
 def _batch(random: Random) -> int:
-    return 1 if random.random() < 0.97 else int(random.choice((2, 3, 4, 8)))
+    return 1 if random.random() < 0.94 else int(random.choice((2, 3, 4, 8)))
 
 
 def _convolution(random: Random) -> LayerSpec | None:
@@ -83,7 +83,7 @@ def _grouped(random: Random) -> LayerSpec | None:
 
 
 _PARTS: Mapping[Draw, float] = MappingProxyType(
-    {_pointwise: 0.39, _spatial: 0.38, _stem: 0.07, _long: 0.05, _one_axis: 0.05, _grouped: 0.06}
+    {_pointwise: 0.38, _spatial: 0.36, _stem: 0.07, _long: 0.05, _one_axis: 0.05, _grouped: 0.09}
 )
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class DeviceSummary:
     """What is known of a device: how many `trees` were learned, and the held-out errors of each kind that has any.
 
-    Of its `measurements` those that are `disturbed`, in another state of the machine than the rest, teach nothing.
+    Of its `measurements` those that are `disturbed`, in another state of the machine than the rest, teach less.
     `noise_percent` is how far the same layers, measured early and late, lie apart, and `drift_percent` how much slower
     the late ones are, in the median; both are None where nothing was repeated.
     """

@@ -54,7 +54,7 @@ def summary_table(device: "DeviceSummary") -> RenderableType:
     told.append(f"{of}{runtime}, {device.threads} thread{'s' if device.threads > 1 else ''}\n")
     told.append(f"{device.measurements:,} measurements of {device.layers:,} layers")
     told.append(f", {device.unstable:,} of them unstable" if device.unstable else "")
-    told.append(f", {device.disturbed:,} left out, as something slowed them down\n" if device.disturbed else "\n")
+    told.append(f", {device.disturbed:,} count less, as something slowed them down\n" if device.disturbed else "\n")
     if device.noise_percent is not None and device.drift_percent is not None:
         told.append(
             f"the same layer measured early and late: {device.noise_percent:.1f} % apart, "

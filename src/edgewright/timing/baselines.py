@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from edgewright.errors import EdgewrightError
 from edgewright.profile import Profile
 from edgewright.timing.columns import Table, tabulate
-from edgewright.timing.fit import FEWEST, folds_of, observations
+from edgewright.timing.fit import folds_of
 from edgewright.timing.model import HeldOut, held_out_errors
+from edgewright.timing.observations import FEWEST, Observations, observations
 from edgewright.timing.tree import Seconds
 
 Array = NDArray[np.float64]
@@ -30,7 +31,7 @@ def evaluate_baselines(profile: Profile, *, seed: int = 0) -> dict[str, dict[str
     for name, family in sorted(observations(profile).items()):
         if len(family.layers) >= FEWEST:
             table = tabulate(family.layers)
-            found[name] = {title: _evaluate(make, table, family.seconds, seed) for title, make in BASELINES.items()}
+            found[name] = {title: _evaluate(make, table, family, seed) for title, make in BASELINES.items()}
     return found
 
 
@@ -73,7 +74,8 @@ class LinearOnOperations:
         return np.maximum(predicted, LEAST_S)
 
 
-def _evaluate(make: Callable[[int], Any], table: Table, seconds: Seconds, seed: int) -> HeldOut:
+def _evaluate(make: Callable[[int], Any], table: Table, family: Observations, seed: int) -> HeldOut:
+    seconds, certain = family.seconds, family.certainty >= 1
     inputs = table.needs.macs[:, None] if make is _linear else features(table)
     unseen, sizes = np.empty(table.size), []
     for learned, tested in folds_of(table.size, seed):
@@ -81,7 +83,7 @@ def _evaluate(make: Callable[[int], Any], table: Table, seconds: Seconds, seed: 
         baseline.fit(inputs[learned], seconds[learned])
         unseen[tested] = baseline.predict(inputs[tested])
         sizes.append(baseline.size)
-    return held_out_errors(unseen, seconds, round(float(np.mean(sizes))))
+    return held_out_errors(unseen[certain], seconds[certain], round(float(np.mean(sizes))))
 
 
 def _linear(_: int) -> LinearOnOperations:

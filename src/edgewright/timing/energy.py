@@ -17,8 +17,15 @@ def fit_energy(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> Exec
 
 
 def in_joules(profile: Profile) -> Profile:
-    """The measurements that hold energy, with the joules of a run as their sample. Raises DataError without any."""
-    found = tuple(replace(m, samples_s=(m.energy_j,)) for m in profile.measurements if m.energy_j is not None)
+    """The measurements that hold energy, with the joules of a run as their sample. Raises DataError without any.
+
+    Their probes tell of the seconds, which were measured at another time.
+    """
+    found = tuple(
+        replace(m, samples_s=(m.energy_j,), probe_s=None)
+        for m in profile.comparable.measurements
+        if m.energy_j is not None
+    )
     if not found:
         raise DataError(f"{profile.device}: its profile holds no energy")
     return replace(profile, measurements=found)

@@ -2,14 +2,12 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgewright.errors import DataError
 from edgewright.graph.cost import is_plain
-from edgewright.graph.types import LayerSpec
 from edgewright.profile import Profile
 from edgewright.timing.columns import Table, Weights, tabulate
 from edgewright.timing.context import fit_context
@@ -17,6 +15,7 @@ from edgewright.timing.cores import Job, run_jobs
 from edgewright.timing.growth import Growing, freeze, grow, prune
 from edgewright.timing.leaves import FLOOR_S, Design, make_design, robust_fit
 from edgewright.timing.model import ExecutionTimeModel, Fallbacks, FamilyTree, HeldOut, held_out_errors
+from edgewright.timing.observations import FEWEST, Observations, observations
 from edgewright.timing.splits import Rows
 from edgewright.timing.tree import Leaf, Node, Seconds, predict_tree
 from edgewright.timing.variables import explanatory_columns
@@ -27,16 +26,6 @@ OVERGROWTH = 1.25
 """A tree is grown to this many times its leaves, and then pruned back."""
 PARSIMONY = 1.005
 """Fewer leaves are preferred while the cross-validated error stays within this factor of the least."""
-FEWEST = 8
-"""Fewer layers than this teach no leaf: the fallback is scaled to them."""
-
-
-@dataclass(frozen=True)
-class Observations:
-    """The layers of one family, each once, and their seconds: the median over all its measurements."""
-
-    layers: tuple[LayerSpec, ...]
-    seconds: Seconds
 
 
 def fit(
@@ -52,7 +41,6 @@ def fit(
     Where there is an `earlier` model of the profile, only the families that `changed` since are learned anew. Raises
     DataError where the profile holds no measurement.
     """
-    profile = profile.comparable
     observed = observations(profile)
     if not observed:
         raise DataError(f"{profile.device}: no measurement to learn from")
@@ -62,28 +50,7 @@ def fit(
     learned = _fit_families({n: f for n, f in observed.items() if n not in kept}, fallbacks, max_leaves, seed)
     families = dict(sorted((kept | learned).items()))
     about = (profile.device, profile.runtime, profile.runtime_version, profile.threads, profile.settings)
-    return ExecutionTimeModel(*about, families, fallbacks, fit_context(profile))
-
-
-def observations(profile: Profile) -> dict[str, Observations]:
-    """What a profile says of each family, layer by layer.
-
-    Unstable measurements count only where a layer has no stable one.
-    """
-    samples: dict[LayerSpec, list[tuple[bool, float]]] = {}
-    for measurement in profile.measurements:
-        if not measurement.alone:
-            continue
-        samples.setdefault(measurement.layer, []).append((measurement.stable, measurement.time_s))
-    families: dict[str, list[tuple[LayerSpec, float]]] = {}
-    for layer, found in samples.items():
-        trusted = [value for stable, value in found if stable] or [value for _, value in found]
-        if median(trusted) > 0:
-            families.setdefault(layer.family, []).append((layer, median(trusted)))
-    return {
-        name: Observations(tuple(layer for layer, _ in rows), np.array([seconds for _, seconds in rows]))
-        for name, rows in families.items()
-    }
+    return ExecutionTimeModel(*about, families, fallbacks, fit_context(profile.comparable))
 
 
 def folds_of(count: int, seed: int = 0, folds: int = FOLDS) -> list[tuple[Rows, Rows]]:
@@ -94,14 +61,13 @@ def folds_of(count: int, seed: int = 0, folds: int = FOLDS) -> list[tuple[Rows, 
 
 def evaluate(profile: Profile, *, max_leaves: int = 30, seed: int = 0) -> dict[str, HeldOut]:
     """The errors of each family by cross-validation, as `fit` finds them, without the final trees."""
-    found = sorted(observations(profile.comparable).items())
+    found = sorted(observations(profile).items())
     observed = {name: family for name, family in found if len(family.layers) >= FEWEST}
     tables = {name: tabulate(family.layers) for name, family in observed.items()}
-    jobs = {n: _fold_jobs(table, observed[n].seconds, max_leaves, seed) for n, table in tables.items()}
+    jobs = {n: _fold_jobs(table, observed[n], max_leaves, seed) for n, table in tables.items()}
     made = iter(run_jobs([job for own in jobs.values() for job in own]))
     return {
-        name: _cross_validated(observed[name].seconds, [next(made) for _ in own], seed).held_out
-        for name, own in jobs.items()
+        name: _cross_validated(observed[name], [next(made) for _ in own], seed).held_out for name, own in jobs.items()
     }
 
 
@@ -113,30 +79,33 @@ class CrossValidation:
     held_out: HeldOut
 
 
-def cross_validate(table: Table, seconds: Seconds, max_leaves: int = 30, seed: int = 0) -> CrossValidation:
+def cross_validate(family: Observations, max_leaves: int = 30, seed: int = 0) -> CrossValidation:
     """Grows a tree for each fold and prunes it by the errors on the *other* folds, so that no choice saw the layer."""
-    return _cross_validated(seconds, run_jobs(_fold_jobs(table, seconds, max_leaves, seed)), seed)
+    return _cross_validated(family, run_jobs(_fold_jobs(tabulate(family.layers), family, max_leaves, seed)), seed)
 
 
-def _fold_jobs(table: Table, seconds: Seconds, max_leaves: int, seed: int) -> list[Job]:
+def _fold_jobs(table: Table, family: Observations, max_leaves: int, seed: int) -> list[Job]:
     """For each fold, the predictions of its layers by trees of any number of leaves that learned from the others."""
+    measured = (table, family.seconds, family.certainty)
     return [
-        Job(_predictions_by_leaves, (table, seconds, learned, tested, max_leaves), len(learned))
+        Job(_predictions_by_leaves, (*measured, learned, tested, max_leaves), len(learned))
         for learned, tested in folds_of(table.size, seed)
     ]
 
 
-def _cross_validated(seconds: Seconds, predicted: Sequence[NDArray[np.float64]], seed: int) -> CrossValidation:
+def _cross_validated(family: Observations, predicted: Sequence[NDArray[np.float64]], seed: int) -> CrossValidation:
+    seconds, certain = family.seconds, family.certainty >= 1
     folds = folds_of(len(seconds), seed)
     losses = []
     for made, (_, tested) in zip(predicted, folds, strict=True):
         misses = np.abs(made - seconds[tested]) / np.maximum(seconds[tested], FLOOR_S)
-        losses.append(misses.sum(axis=1))
+        losses.append(misses @ certain[tested])
     total = np.sum(losses, axis=0)
     unseen = np.empty(len(seconds))
     for made, loss, (_, tested) in zip(predicted, losses, folds, strict=True):
         unseen[tested] = made[_fewest_leaves(total - loss)]
-    return CrossValidation(unseen, held_out_errors(unseen, seconds, _fewest_leaves(total) + 1))
+    errors = held_out_errors(unseen[certain], seconds[certain], _fewest_leaves(total) + 1)
+    return CrossValidation(unseen, errors)
 
 
 def _fit_families(
@@ -144,26 +113,31 @@ def _fit_families(
 ) -> dict[str, FamilyTree]:
     """A tree for each family; all folds of all families, and the trees that learn from everything, side by side."""
     few = {name: family for name, family in families.items() if len(family.layers) < FEWEST}
-    enough = {name: (tabulate(family.layers), family.seconds) for name, family in families.items() if name not in few}
+    enough = {name: (tabulate(family.layers), family) for name, family in families.items() if name not in few}
     jobs = {
-        name: [*_fold_jobs(table, seconds, max_leaves, seed), Job(_grown, (table, seconds, max_leaves), table.size)]
-        for name, (table, seconds) in enough.items()
+        name: [
+            *_fold_jobs(table, family, max_leaves, seed),
+            Job(_grown, (table, family.seconds, family.certainty, max_leaves), table.size),
+        ]
+        for name, (table, family) in enough.items()
     }
     made = iter(run_jobs([job for own in jobs.values() for job in own]))
     found = {name: _scaled_fallback(family, fallbacks) for name, family in few.items()}
-    for name, (table, seconds) in enough.items():
+    for name, (table, family) in enough.items():
         *predicted, (weights, pruned) = [next(made) for _ in jobs[name]]
-        errors = _cross_validated(seconds, predicted, seed).held_out
+        errors = _cross_validated(family, predicted, seed).held_out
         leaves, tree = next((count, tree) for count, tree in pruned if count <= errors.leaves)
         found[name] = FamilyTree(table.kind, tree, replace(errors, leaves=leaves), weights)
     return found
 
 
-def _grown(table: Table, seconds: Seconds, max_leaves: int) -> tuple[Weights, list[tuple[int, Node]]]:
+def _grown(
+    table: Table, seconds: Seconds, certainty: Seconds, max_leaves: int
+) -> tuple[Weights, list[tuple[int, Node]]]:
     """What the named properties weigh, and the trees that learned from all rows, from the largest on."""
     everything = np.arange(table.size)
     weights = learn_weights(table, seconds, everything)
-    design = make_design(table, seconds, weights)
+    design = make_design(table, seconds, weights, certainty)
     return weights, list(_pruned(design, grow(design, everything, round(max_leaves * OVERGROWTH))))
 
 
@@ -173,10 +147,10 @@ def _fewest_leaves(losses: NDArray[np.float64]) -> int:
 
 
 def _predictions_by_leaves(
-    table: Table, seconds: Seconds, learned: Rows, tested: Rows, max_leaves: int
+    table: Table, seconds: Seconds, certainty: Seconds, learned: Rows, tested: Rows, max_leaves: int
 ) -> NDArray[np.float64]:
     """Predictions of the tested rows by trees of 1 to `max_leaves` leaves that learned from others: (leaves, rows)."""
-    design = make_design(table, seconds, learn_weights(table, seconds, learned))
+    design = make_design(table, seconds, learn_weights(table, seconds, learned), certainty)
     root = grow(design, learned, round(max_leaves * OVERGROWTH))
     unseen = design.table.take(tested)
     predicted = np.empty((max_leaves, unseen.size))

@@ -27,11 +27,12 @@ FIRST: Mapping[str, tuple[Split, ...]] = {
     "conv": (AtMost("groups", 1), MultipleOf("spatial_axes", 2)),
     "reduction": (Has("variant", "inner"),),
     "softmax": (Has("variant", "inner"),),
+    "expand": (Has("variant", "tile"),),
     "transposed_conv": (AtMost("stride_w", 1),),
     "depthwise_conv": (AtMost("out_channels_per_group", 1), MultipleOf("spatial_axes", 2)),
 }
 """Grouped convolutions, those with a channel multiplier or one spatial axis, transposed ones that don't enlarge their
-input, and reductions over rows or columns."""
+input, reductions over rows or columns, and tiles, which copy where an expansion broadcasts."""
 APART: Mapping[str, int] = {"transposed_conv": 20}
 """So many rows at least are parted from the others; `MIN_SUPPORT` where it isn't told."""
 

@@ -62,8 +62,13 @@ class Design:
     target: Array
 
 
-def make_design(table: Table, seconds: Seconds, weights: Weights | None = None) -> Design:
-    """The design of layers of one family and their measured seconds; `weights` give the variable `work`."""
+def make_design(
+    table: Table, seconds: Seconds, weights: Weights | None = None, certainty: Array | None = None
+) -> Design:
+    """The design of layers of one family and their measured seconds; `weights` give the variable `work`.
+
+    A layer counts as much as it has `certainty`, in full where none is given.
+    """
     basis = basis_of(table.kind)
     table = table.with_work(weights or {})
     offered = (*basis.variables, "work") if weights else basis.variables
@@ -75,7 +80,7 @@ def make_design(table: Table, seconds: Seconds, weights: Weights | None = None) 
     columns = np.array([[*explanatory_columns(table, blocks, variables), ones] for blocks in combinations])
     scale = np.maximum(columns[0].max(axis=1), 1e-300)
     scaled = np.ascontiguousarray((columns / scale[:, None]).transpose(0, 2, 1))
-    weight = 1 / np.maximum(seconds, FLOOR_S)
+    weight = (1.0 if certainty is None else certainty) / np.maximum(seconds, FLOOR_S)
     return Design(
         table, seconds, variables, combinations, scale, scaled, scaled * weight[:, None], seconds * weight
     )  # fmt: skip

@@ -128,12 +128,13 @@ def layers(
     seed: int = 0,
     cpu: int | None = None,
     calm_s: float = 0.0,
+    patience_s: float = 20.0,
     **limits: Any,
 ) -> Answer:
     """End-to-end samples, and their mean for each round; rounds that something disturbed are run again.
 
     The runtime tells no times of operators, so that a whole model is one node. `calm_s` is what the probe takes when
-    nothing disturbs, where that is known.
+    nothing disturbs, where that is known, and `patience_s` how long a round waits for that.
     """
     pin(cpu, threads)
     PROBE.expect(calm_s)
@@ -141,7 +142,7 @@ def layers(
     rounds = limits.pop("rounds", 5)
     share = {**limits, "limit_s": limits.get("limit_s", 1.0) / rounds}
     warmup_runs = warm_up(opened.run, limits.get("warmup_s", 0.004))
-    whole, probe_s = calm_rounds(lambda: sample(opened.run, **share), rounds)
+    whole, probe_s = calm_rounds(lambda: sample(opened.run, **share), rounds, patience_s)
     means = [round(middle_mean(found), 9) for found in whole]
     samples = [time_s for found in whole for time_s in found] if end_to_end else []
     return {
@@ -152,19 +153,23 @@ def layers(
     }
 
 
-def calm_rounds(run_round: Callable[[], list[float]], rounds: int) -> tuple[list[list[float]], float]:
-    """What so many rounds found in which nothing disturbed; all of twice as many where it does not come to a rest.
+def calm_rounds(
+    run_round: Callable[[], list[float]], rounds: int, patience_s: float = 20.0
+) -> tuple[list[list[float]], float]:
+    """What so many rounds found in which nothing disturbed; all, of twice as many at most, where it comes to no rest.
 
     And how long the probe took beside them.
     """
     found: list[list[float]] = []
     calm: list[bool] = []
     probes: list[float] = []
-    patient = True
-    while sum(calm) < rounds and len(calm) < 2 * rounds:
-        patient = patient and PROBE.wait()
+    patient, is_calm = True, False
+    while sum(calm) < rounds and len(calm) < (2 if any(calm) else 1) * rounds:
+        if patient and not is_calm:
+            patient = is_calm = PROBE.wait(patience_s)
         found.append(run_round())
-        calm.append(PROBE.is_calm())
+        was_calm, is_calm = is_calm, PROBE.is_calm()
+        calm.append(was_calm and is_calm)
         probes.append(PROBE.last_s)
     kept = calm if sum(calm) >= min(rounds, FEWEST_CALM) else [True] * len(calm)
     calmest = [(samples, seen) for samples, seen, keep in zip(found, probes, kept, strict=True) if keep]
@@ -180,7 +185,7 @@ class Probe:
     """
 
     SLOWER, CALMEST, APART_S, FIRST, REMEMBERED, RENEWED = 1.08, 0.1, 0.02, 40, 3000, 16
-    PATIENCE_S, PAUSE_S = 20.0, 0.0002
+    PAUSE_S = 0.0002
 
     def __init__(self) -> None:
         self.first, self.second, self.product = (np.full(1024, 1.5, np.float32) for _ in range(3))
@@ -214,9 +219,9 @@ class Probe:
         if calm_s != self.told_s:
             self.told_s, self.longest_s, self.seen_at_s = calm_s, 0.0, float("-inf")
 
-    def wait(self) -> bool:
+    def wait(self, patience_s: float = 20.0) -> bool:
         """Until nothing disturbs; False where that takes too long."""
-        until_s = time.perf_counter() + self.PATIENCE_S
+        until_s = time.perf_counter() + patience_s
         while not self.is_calm():
             if time.perf_counter() > until_s:
                 return False

@@ -86,6 +86,7 @@ def layers(
     seed: int = 0,
     cpu: int | None = None,
     calm_s: float = 0.0,
+    patience_s: float = 20.0,
     **limits: Any,
 ) -> Answer:
     """End-to-end samples, then every executed node with its samples from the runtime's profiler.
@@ -93,7 +94,7 @@ def layers(
     Runs with and without the profiler alternate, so that both see the same state of the machine; without
     `end_to_end` the profiler is always on.
     `optimized` is where the runtime writes the model that it really executes; `calm_s` is what the probe takes when
-    nothing disturbs, where that is known.
+    nothing disturbs, where that is known, and `patience_s` how long a round waits for that.
     """
     pin(cpu, threads)
     PROBE.expect(calm_s)
@@ -102,7 +103,7 @@ def layers(
         inputs = random_inputs(profiled, shapes or {}, seed)
         run_profiled = bound_run(profiled, inputs)
         run = bound_run(open_session(model, threads, level), inputs) if end_to_end else None
-        warmup_runs = warm_up(run or run_profiled, limits.get("warmup_s", 0.002))
+        warmup_runs = warm_up(run or run_profiled, limits.get("warmup_s", 0.001))
         runs = [1 if run else warmup_runs]
         if run:
             run_profiled()
@@ -111,16 +112,17 @@ def layers(
         samples: list[list[float]] = []
         calm: list[bool] = []
         probes: list[float] = []
-        patient = True
+        patient, is_calm = True, False
         while not enough(calm, rounds):
-            if patient and (not calm or not calm[-1]):
-                patient = PROBE.wait()
+            if patient and not is_calm:
+                patient = is_calm = PROBE.wait(patience_s)
             samples.append(sample(run, **share) if run else [])
             profiled_s = sample(run_profiled, **share)
             runs.append(len(profiled_s))
             if min(profiled_s) > rounds * share["limit_s"]:
                 rounds = min(rounds, FEWEST_ROUNDS)
-            calm.append(PROBE.is_calm())
+            was_calm, is_calm = is_calm, PROBE.is_calm()
+            calm.append(was_calm and is_calm)
             probes.append(PROBE.last_s)
         kept = calm if sum(calm) >= min(rounds, FEWEST_CALM) else [True] * len(calm)
         nodes = node_samples(kernel_events(Path(profiled.end_profiling()).read_text()), runs, kept)
@@ -135,8 +137,8 @@ FEWEST_ROUNDS = 3
 
 
 def enough(calm: list[bool], rounds: int) -> bool:
-    """Whether there are so many rounds in which nothing disturbed, or twice as many in all."""
-    return sum(calm) >= rounds or len(calm) >= 2 * rounds
+    """Whether there are so many rounds in which nothing disturbed, or twice as many in all, or as many without any."""
+    return sum(calm) >= rounds or len(calm) >= (2 if any(calm) else 1) * rounds
 
 
 class Probe:
@@ -148,7 +150,7 @@ class Probe:
     """
 
     SLOWER, CALMEST, APART_S, FIRST, REMEMBERED, RENEWED = 1.08, 0.1, 0.02, 40, 3000, 16
-    PATIENCE_S, PAUSE_S = 20.0, 0.0002
+    PAUSE_S = 0.0002
 
     def __init__(self) -> None:
         self.first, self.second, self.product = (np.full(1024, 1.5, np.float32) for _ in range(3))
@@ -182,9 +184,9 @@ class Probe:
         if calm_s != self.told_s:
             self.told_s, self.longest_s, self.seen_at_s = calm_s, 0.0, float("-inf")
 
-    def wait(self) -> bool:
+    def wait(self, patience_s: float = 20.0) -> bool:
         """Until nothing disturbs; False where that takes too long."""
-        until_s = time.perf_counter() + self.PATIENCE_S
+        until_s = time.perf_counter() + patience_s
         while not self.is_calm():
             if time.perf_counter() > until_s:
                 return False
