@@ -51,10 +51,10 @@ class Recurrent(nn.Module):
 
 def double(network: Network) -> None:
     """Makes the second half of the units of each group twins of the first half."""
-    half = WIDTH // 2
     parameters = dict(network.module.named_parameters())
     with torch.no_grad():
         for group in network.stored:
+            half = group.width // 2
             for member in group.members:
                 if member.axis == 0:
                     first, second = (member.positions(range(s, s + half)) for s in (0, half))
@@ -106,3 +106,18 @@ def test_few_rows_are_not_learned_by_heart(rows: int) -> None:
     with torch.no_grad():
         off, plain_off = (float((one(unseen) - network.module(unseen)).norm()) for one in (cut, plain))
     assert off < 1.05 * plain_off
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+def test_stacked_layers_that_were_cut_to_different_sizes(kind: type[nn.GRU] | type[nn.LSTM]) -> None:
+    torch.manual_seed(0)
+    x, unseen = torch.randn(64, 6, 10), torch.randn(16, 6, 10)
+    network = Network.of(Recurrent(kind, False).eval(), (x[:1],))
+    narrow = network.at((tuple(range(WIDTH)), tuple(range(WIDTH // 2))))
+    double(narrow)
+    kept, plan = halved(narrow)
+    module = compensated(narrow, kept, Moments.of(narrow, [lambda live: live(x), lambda live: live(x)]))
+    with torch.no_grad():
+        wanted, found = narrow.module(unseen), Network.of(module, (x[:1],)).cut(plan).module(unseen)
+        plain = narrow.cut(plan).module(unseen)
+    assert float((found - wanted).norm()) < float((plain - wanted).norm())

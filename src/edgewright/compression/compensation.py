@@ -164,10 +164,12 @@ def _watched(prefix: str, part: nn.Module, read: Read) -> Iterator[Any]:
 def _recurrent(part: nn.GRU | nn.LSTM, given: Tensor) -> Iterator[tuple[str, Tensor]]:
     """What each weight of a recurrent layer is multiplied with, stacked layers being run one by one."""
     directions = ("", "_reverse") if part.bidirectional else ("",)
+    kind = nn.GRU if isinstance(part, nn.GRU) else nn.LSTM  # layers that were cut may differ in their hidden sizes
     for layer in range(part.num_layers):
-        one = type(part)(
-            given.shape[-1], part.hidden_size, 1, part.bias, part.batch_first, bidirectional=part.bidirectional
-        ).to(given)
+        hidden_size = getattr(part, f"weight_hh_l{layer}").shape[1]
+        one = kind(given.shape[-1], hidden_size, 1, part.bias, part.batch_first, bidirectional=part.bidirectional).to(
+            given
+        )
         own = {name: value for name, value in part.named_parameters() if name.endswith(_ends(layer))}
         one.load_state_dict({name.replace(f"_l{layer}", "_l0"): value for name, value in own.items()})
         states = one(given)[0]
