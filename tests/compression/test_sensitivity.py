@@ -89,3 +89,22 @@ def test_batches_of_one_example_are_judged_by_the_statistics_that_are_there() ->
     found = losses(replace(task, batches=ones), network)
     assert all(own[-1] == pytest.approx(0.0) for own in found)
     assert all(torch.equal(value, before[name]) for name, value in network.module.state_dict().items())
+
+
+def test_a_loss_that_is_no_number_counts_as_all_that_can_be_lost() -> None:
+    task, network = trained(Normalized())
+    loss = task.loss
+    assert loss is not None
+
+    broken: list[float] = []
+
+    def breaking(module: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        found = loss(module, batch)
+        if float(found.detach()) < 0.5:
+            return found
+        broken.append(float(found.detach()))
+        return found * torch.nan
+
+    found = losses(replace(task, loss=breaking), network)
+    assert broken
+    assert all(0 <= lost < 4 for own in found for lost in own)

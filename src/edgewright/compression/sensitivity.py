@@ -7,7 +7,8 @@ of them, normalizations taking their statistics from the batch at hand, as they 
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
+from math import inf, isfinite
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,12 @@ def measured_losses(
               for group in network.groups]  # fmt: skip
     more = [[max(loss({group.name: width}) - whole, 0.0) for width in widths]
             for group, widths in zip(network.groups, places, strict=True)]  # fmt: skip
-    learned = max(loss({group.name: 1 for group in network.groups}) - whole, *map(max, filter(None, more)), 1e-12)
+    none = loss({group.name: 1 for group in network.groups}) - whole
+    learned = max([1e-12, *(lost for lost in (none, *chain(*more)) if isfinite(lost))])
     found = []
     for group, widths, own, hints in zip(network.groups, places, more, told, strict=True):
-        curve = _curve(widths, [one / learned for one in own], group.width)
-        found.append([lost + _TOLD * hint for lost, hint in zip(curve, hints, strict=True)])
+        curve = _curve(widths, [min(lost, learned) / learned for lost in own], group.width)
+        found.append([measured + _TOLD * hint for measured, hint in zip(curve, hints, strict=True)])
     return found
 
 
@@ -84,15 +86,17 @@ def _without(network: Network, kept: Mapping[str, Sequence[int]], moments: Momen
 
 
 def _loss(task: Task, module: nn.Module, given: Sequence[Any]) -> float:
-    """The mean loss over some batches, normalizations taking the statistics of each; where a batch has too few
-    examples for that, those that they have."""
+    """The mean loss over some batches, infinite where it is no number, normalizations taking the statistics of each;
+    where a batch has too few examples for that, those that they have."""
     assert task.loss is not None
     for part in module.modules():
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             part.train()
     with torch.no_grad():
         try:
-            return sum(float(task.loss(module, batch)) for batch in given) / max(len(given), 1)
+            losses = [float(task.loss(module, batch)) for batch in given]
         except ValueError:  # torch: more than one value for each channel is needed
             module.eval()
-            return sum(float(task.loss(module, batch)) for batch in given) / max(len(given), 1)
+            losses = [float(task.loss(module, batch)) for batch in given]
+    found = sum(losses) / max(len(losses), 1)
+    return found if isfinite(found) else inf
