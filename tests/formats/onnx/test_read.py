@@ -18,7 +18,7 @@ from edgewright.formats.onnx import named, read
 from edgewright.graph.types import KINDS, Graph, Op, Window
 
 LIGHT = sorted((Path(onnx.__file__).parent / "backend/test/data/light").glob("*.onnx"))
-SHARED = Path("/work/shared/models")
+SHARED = Path(__file__).parents[4] / "shared" / "models"
 MAP = (1, 4, 9, 8)
 
 
