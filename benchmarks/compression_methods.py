@@ -13,6 +13,7 @@ from torch import nn
 from edgewright.compression.aim import Aim, Device
 from edgewright.compression.compress import Compression
 from edgewright.compression.objective import Objective
+from edgewright.compression.sensitivity import PASSES
 from edgewright.compression.task import Task
 from edgewright.compression.training import Settings, Training
 from edgewright.errors import BudgetError
@@ -22,7 +23,7 @@ from edgewright.graph.layers import layers_of
 
 _SCORED = 16
 """Batches in a round that importance is taken from; each counts as a step."""
-_MEASURED = 8 * _SCORED // 3
+_MEASURED = PASSES * _SCORED // 3
 """Steps for the losses of widths that are measured: about so many batches, forward alone, a third of a step each."""
 _DISTILLED = 3
 """A step that also runs the uncompressed network forward costs four thirds: so many steps are done in place of four."""

@@ -83,8 +83,7 @@ def moments_of(task: Task, network: Network, batches: int, seed: int) -> Moments
 
 def compensated_cut(network: Network, plan: WidthPlan, moments: Moments) -> Network:
     """The network at the widths of a plan, its weights making up for what went."""
-    kept: dict[str, Sequence[int]] = {change.group.name: change.kept for change in plan.changes}
-    return replace(network, module=compensated(network, kept, moments)).cut(plan)
+    return replace(network, module=compensated(network, plan.kept, moments)).cut(plan)
 
 
 def compensated(network: Network, kept: Mapping[str, Sequence[int]], moments: Moments) -> nn.Module:

@@ -69,6 +69,13 @@ class Masking:
             found[name] = value
         return found
 
+    def apply(self, module: nn.Module, masks: Masks) -> None:
+        """Multiplies the parameters of a module by the masks, in place."""
+        given = dict(module.named_parameters(remove_duplicate=False))
+        with torch.no_grad():
+            for name, value in self.parameters(module, masks).items():
+                given[name].copy_(value)
+
     def _flat(self, masks: Masks, like: Tensor) -> Tensor:
         unknown = set(masks) - {group.name for group in self.groups}
         if unknown:
@@ -115,9 +122,13 @@ def masked_call(module: nn.Module, groups: Sequence[ChannelGroup], masks: Masks,
 
 
 def apply_masks(module: nn.Module, groups: Sequence[ChannelGroup], masks: Masks) -> None:
-    """Multiplies the parameters of a module by the masks, in place."""
-    values = Masking.of(module, groups).parameters(module, masks)
-    given = dict(module.named_parameters(remove_duplicate=False))
-    with torch.no_grad():
-        for name, value in values.items():
-            given[name].copy_(value)
+    """Multiplies the parameters of a module by the masks, in place; see `Masking` where this is done many times."""
+    Masking.of(module, groups).apply(module, masks)
+
+
+def masks_that_keep(groups: Sequence[ChannelGroup], kept: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """Of each group that is named a mask of ones for the channels that are kept, and of zeros for the others."""
+    masks = {group.name: torch.zeros(group.width) for group in groups if group.name in kept}
+    for name, mask in masks.items():
+        mask[list(kept[name])] = 1
+    return masks

@@ -17,12 +17,12 @@ from torch import nn
 
 from edgewright.compression.compensation import Moments, compensated
 from edgewright.compression.importance import to_device
-from edgewright.compression.masks import apply_masks
+from edgewright.compression.masks import Masking, masks_that_keep
 from edgewright.compression.network import Network
 from edgewright.compression.task import Task
 
 _SHARES = (1 / 8, 1 / 4, 3 / 8, 1 / 2, 3 / 4)
-_PASSES = 8
+PASSES = 8
 """All measurements together take about as many batches as these passes over the batches that scores are taken from."""
 _TOLD = 0.02
 """The weight of what scores tell, which is for widths between which no difference is measured."""
@@ -43,13 +43,16 @@ def measured_losses(
     `told` is what scores say of the same widths, and `batches` how many these were taken from.
     """
     assert task.batches is not None
-    count = min(max(_PASSES * batches // (len(network.groups) * len(_SHARES)), 1), batches)
+    count = min(max(PASSES * batches // (len(network.groups) * len(_SHARES)), 1), batches)
     device = next(network.module.parameters()).device
     given = [to_device(batch, device) for batch in islice(task.batches(seed), count)]
+    masking = Masking.of(network.module, network.stored)
 
     def loss(widths: Mapping[str, int]) -> float:
         kept = {name: ranked[name][:width] for name, width in widths.items()}
-        return _loss(task, _without(network, kept, moments), given)
+        module = compensated(network, kept, moments)
+        masking.apply(module, masks_that_keep(network.stored, kept))
+        return _loss(task, module, given)
 
     whole = loss({})
     places = [sorted({max(round(share * group.width), 1) for share in _SHARES} - {group.width})
@@ -71,18 +74,6 @@ def _curve(widths: Sequence[int], lost: Sequence[float], whole: int) -> list[flo
     at = [0, *widths, whole]
     nothing = max(1.0, 2 * float(falling[0]))
     return [float(one) for one in np.interp(range(whole + 1), at, [nothing, *falling])]
-
-
-def _without(network: Network, kept: Mapping[str, Sequence[int]], moments: Moments) -> nn.Module:
-    """A copy of the module in which the channels that are not kept make nothing, and the others make up for them."""
-    module = compensated(network, kept, moments)
-    masks = {}
-    for group in network.stored:
-        if group.name in kept:
-            masks[group.name] = torch.zeros(group.width)
-            masks[group.name][list(kept[group.name])] = 1
-    apply_masks(module, [group for group in network.stored if group.name in kept], masks)
-    return module
 
 
 def _loss(task: Task, module: nn.Module, given: Sequence[Any]) -> float:

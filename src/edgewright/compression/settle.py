@@ -8,7 +8,7 @@ import torch
 from edgewright.compression.aim import Aim, Device
 from edgewright.compression.choice import Chosen, Knapsack, share_of, worth
 from edgewright.compression.journal import Round
-from edgewright.compression.masks import masked_call
+from edgewright.compression.masks import masked_call, masks_that_keep
 from edgewright.compression.network import Network
 from edgewright.compression.objective import Objective
 from edgewright.compression.verify import problems
@@ -194,11 +194,7 @@ def checked_cut(network: Network, plan: WidthPlan) -> tuple[Network, float]:
 def difference(network: Network, plan: WidthPlan, cut: Network) -> float:
     """How far the outputs of a cut network are from those of the network with these channels masked, in relation to
     the largest output."""
-    masks = {}
-    for change in plan.changes:
-        mask = torch.zeros(change.group.width)
-        mask[list(change.kept)] = 1
-        masks[change.group.name] = mask
+    masks = masks_that_keep(network.stored, plan.kept)
     network.module.eval()
     cut.module.eval()
     with torch.no_grad():

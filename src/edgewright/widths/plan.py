@@ -36,6 +36,11 @@ class WidthPlan:
     def edits(self) -> tuple[SetWidth, ...]:
         return tuple(SetWidth(change.group, change.kept, change.added) for change in self.changes)
 
+    @property
+    def kept(self) -> dict[str, Sequence[int]]:
+        """The channels that stay of each group that changes, by its name."""
+        return {change.group.name: change.kept for change in self.changes}
+
 
 def plan_of(places: Places, widths: Widths, dead: Mapping[str, Sequence[int]]) -> WidthPlan:
     """The plan that gives each group its width: wider ones get new channels, narrower ones lose dead ones."""
