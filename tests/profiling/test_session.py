@@ -82,6 +82,12 @@ def test_an_interrupted_campaign_equals_one_that_was_not(tmp_path: Path, stop: i
     assert max(map(batch_number, whole.measurements)) == 22
 
 
+def test_a_budget_that_is_spent_before_anything_was_measured_pays_for_the_first_batch(tmp_path: Path) -> None:
+    found = campaign([place()], tmp_path / "profile.jsonl", HEADER, GeneralPlan(), 1e-9)
+    assert set(map(batch_number, found.measurements)) == {0}
+    assert campaign([place()], tmp_path / "profile.jsonl", HEADER, GeneralPlan(), 1e-9) == found
+
+
 def test_a_kill_in_the_middle_of_a_batch_loses_no_finished_batch(tmp_path: Path) -> None:
     class Dying(FakeClient):
         def ask(self, job: str, timeout_s: float = 120.0, **arguments: object) -> dict[str, object]:

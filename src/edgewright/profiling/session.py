@@ -37,6 +37,7 @@ def campaign(
 ) -> Profile:
     """Measures until the plan has had `budget_s` in all, earlier sessions included; returns the profile at `path`.
 
+    Its first batch is measured however short the budget is, so that there is something to learn from.
     All `places` measure layers of the same batch at the same time, so that what the next one holds does not depend on
     how many they are.
 
@@ -50,7 +51,7 @@ def campaign(
     own = [m for m in measured if plan_of(m) == plan.name]
     number = 1 + max(map(batch_number, own), default=-1)
     before_s = spent_s(own)
-    while (spent := before_s + monotonic() - started) < budget_s:
+    while (spent := before_s + monotonic() - started) < budget_s or number == 0:
         on_progress(Progress(spent, budget_s, len(measured)))
         layers = plan.batch(number, measured)
         if not layers:
