@@ -3,6 +3,8 @@ PYTHON ?= $(firstword $(foreach p,python3 python3.14 python3.13 python3.12 pytho
 	$(shell $(p) -c 'import sys; sys.version_info >= (3, 11) and print("$(p)")' 2>/dev/null)))
 VENV := .venv
 BIN := $(VENV)/bin
+# On all cores, each of which takes over tests of others when it is done with its own.
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
 
 # A trained network, 224x224, out of a package on PyPI.
 FIND_MODEL := from importlib.util import find_spec; from pathlib import Path; \
@@ -27,11 +29,11 @@ demo: setup
 	$(BIN)/edgewright explain "$$model" --device demo
 
 test: check
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 # The same tests on examples that are drawn anew each time.
 fuzz: setup
-	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest
+	HYPOTHESIS_PROFILE=fuzz $(PYTEST)
 
 check: setup
 	$(BIN)/ruff check .

@@ -37,7 +37,8 @@ Run = Callable[..., Outcome]
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EDGEWRIGHT_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("EDGEWRIGHT_DEBUG", raising=False)
+    for name in ("EDGEWRIGHT_DEBUG", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
     return tmp_path / "home"
 
 
