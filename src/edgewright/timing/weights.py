@@ -9,8 +9,8 @@ from edgewright.timing.splits import Rows
 from edgewright.timing.tree import Seconds, predict_tree
 from edgewright.timing.variables import basis_of, explanatory_columns
 
-FEWEST = 5
-"""A property of fewer layers than this weighs nothing."""
+FEWEST_FUSED = 5
+"""An activation that is fused into fewer layers than this weighs nothing: its work is a small part of theirs."""
 SKETCH_LEAVES = 8
 ROUNDS = 8
 FARTHEST = 3.0
@@ -27,8 +27,11 @@ def learn_weights(table: Table, seconds: Seconds, rows: Rows) -> Weights:
 
 
 def _variant_rates(table: Table, seconds: Seconds, rows: Rows) -> dict[Key, float]:
-    """Seconds for each item of each variant, by one fit of all rows: shared variables, and items of each variant."""
-    keys = _keys(table, "variant", rows)
+    """Seconds for each item of each variant, by one fit of all rows: shared variables, and items of each variant.
+
+    Even of a single layer: variants lie so far apart that it tells more than what the others have in common.
+    """
+    keys = _keys(table, "variant", rows, 1)
     if len(keys) < 2:
         return {}
     shared = explanatory_columns(table, {}, (*basis_of(table.kind).variables, "moved_items"))
@@ -40,7 +43,7 @@ def _variant_rates(table: Table, seconds: Seconds, rows: Rows) -> dict[Key, floa
 
 def _fused_rates(table: Table, seconds: Seconds, rows: Rows) -> dict[Key, float]:
     """Seconds for each output item of each fused activation: what a small tree that knows of none leaves over."""
-    keys = _keys(table, "fused", rows)
+    keys = _keys(table, "fused", rows, FEWEST_FUSED)
     if not keys:
         return {}
     bare = Table(table.kind, table.size, table.columns, {})
@@ -53,10 +56,10 @@ def _fused_rates(table: Table, seconds: Seconds, rows: Rows) -> dict[Key, float]
     return {key: max(rate, 0.0) for key, rate in found.items()}
 
 
-def _keys(table: Table, name: str, rows: Rows) -> list[Key]:
+def _keys(table: Table, name: str, rows: Rows, fewest: int) -> list[Key]:
     """The properties of that name that enough rows have; not those words that only tell where axes lie."""
     named = [key for key in table.named if key[0] == name and key[1] not in PLACES]
-    return [key for key in named if table.named[key][rows].sum() >= FEWEST]
+    return [key for key in named if table.named[key][rows].sum() >= fewest]
 
 
 def _fit_logarithmic(columns: list[Column], seconds: Seconds, rows: Rows) -> Array:
