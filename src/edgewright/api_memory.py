@@ -254,7 +254,7 @@ class _Trials:
             self.form.apply(self.path, plan.edits, file, self.shapes)
         peaks = [fitting.before, *(plan.after for plan in plans)]
         is_slow = fitting.plans.pricing.times is not None and fitting.before_s > _SLOW_S
-        processes, rounds = {(0, 0): (2, 8), (0, 1): (5, 16), (1, 0): (1, 3), (1, 1): (4, 4)}[is_slow, careful]
+        processes, rounds = {(0, 0): (2, 8), (0, 1): (5, 16), (1, 0): (1, 6), (1, 1): (4, 8)}[is_slow, careful]
         settings = tuple((peak.settings, peak.arena_bytes) for peak in peaks)
         setup = RaceSetup(cpu=core(1), shapes=self.shapes, processes=processes, rounds=rounds, settings=settings)
         return race(lambda: start(self.runtime), [self.path, *files], setup).ratios

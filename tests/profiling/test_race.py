@@ -2,6 +2,7 @@
 
 from copy import copy
 from pathlib import Path
+from typing import Any
 
 import onnx
 import pytest
@@ -52,3 +53,33 @@ def test_every_process_is_a_fresh_one(models: list[Path]) -> None:
 def test_the_first_alone(models: list[Path]) -> None:
     client = FakeClient(seconds=macs_s)
     assert race(lambda: copy(client), models[:1], RaceSetup()).ratios == ()  # type: ignore[arg-type, return-value]
+
+
+class Listening(FakeClient):
+    """Notes how rounds were asked for."""
+
+    def __init__(self, asked: list[dict[str, Any]], **how: Any) -> None:
+        super().__init__(**how)
+        self.asked = asked
+
+    def ask(self, job: str, timeout_s: float = 120.0, **arguments: Any) -> dict[str, Any]:
+        if job == "round":
+            self.asked.append(arguments)
+        return super().ask(job, timeout_s, **arguments)
+
+
+def rounds_of(models: list[Path], setup: RaceSetup, scale: float = 1e-9) -> list[dict[str, Any]]:
+    asked: list[dict[str, Any]] = []
+    client = Listening(asked, seconds=lambda layer: scale * float(layer_cost(layer).macs))
+    race(lambda: copy(client), models, setup)  # type: ignore[arg-type, return-value]
+    return asked
+
+
+def test_only_short_runs_are_preceded_by_one_that_is_not_counted(models: list[Path]) -> None:
+    assert all(how["warm"] for how in rounds_of(models, RaceSetup()))
+    assert not any(how["warm"] for how in rounds_of(models, RaceSetup(), scale=1.0))
+
+
+def test_only_a_single_thread_is_timed_by_what_it_computed(models: list[Path]) -> None:
+    assert all(how["own_time"] for how in rounds_of(models, RaceSetup()))
+    assert not any(how["own_time"] for how in rounds_of(models, RaceSetup(threads=2)))

@@ -3,11 +3,12 @@
 Predicted times of tiled networks are a few per cent off, some too high, which would give memory away, some too low,
 which would break the promise. So plans race the untiled network. Memory falls as time rises, about, so the interval
 between the smallest plan that was fast enough and the next one is searched in steps, a few plans at a time. What is
-found then races once more in more processes, the next larger plans beside it, and the whole interval must be inside;
-where it reaches out though its middle does not, that plan has a second chance, as the machine may have been disturbed.
+found then races once more in more processes, the next larger plans beside it (also those that the steps passed over),
+and the whole interval must be inside; where it reaches out though its middle does not, that plan has a second chance,
+as the machine may have been disturbed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -51,16 +52,24 @@ def prove(plans: Sequence[P], slowdown: float, race: Race[P], slots: int = SLOTS
         fast = [index for index, ratio in seen.items() if ratio.value <= slowdown]
         first_fast = min(fast, default=len(plans))
         last_slow = max((index for index in seen if index < first_fast), default=-1)
-    hopeful = sorted(index for index, ratio in seen.items() if ratio.value <= slowdown * (1 + _NEAR))
+    hopeful = _hopeful(seen, len(plans), slowdown)
     for start in range(0, len(hopeful), _LAST):
         last = hopeful[start : start + _LAST]
-        for index, ratio in zip(last, race([plans[index] for index in last], True), strict=True):
+        careful = race([plans[index] for index in last], True)
+        seen |= zip(last, careful, strict=True)
+        for index, ratio in zip(last, careful, strict=True):
             found = ratio
             if ratio.value <= slowdown < ratio.high:
                 (found,) = race([plans[index]], True)
             if found.high <= slowdown:
                 return Proven(plans[index], found, len(seen))
     return Proven(None, None, len(seen))
+
+
+def _hopeful(seen: Mapping[int, Interval], count: int, slowdown: float) -> list[int]:
+    """The plans that may be fast enough: those that were about so, and those behind the first one that did not race."""
+    near = [index for index, ratio in seen.items() if ratio.value <= slowdown * (1 + _NEAR)]
+    return [index for index in range(min(near, default=count), count) if index in near or index not in seen]
 
 
 def _spread(start: int, end: int, count: int) -> list[int]:

@@ -40,6 +40,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 Answer = dict[str, Any]
 Array = np.ndarray[Any, Any]
 Run = Callable[[], Any]
+Clock = Callable[[], float]
 Shapes = dict[str, list[int]]
 LEVELS = {"all": OpResolverType.AUTO, "none": OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES}
 LIBRARY = max(Path(ai_edge_litert.__file__).parent.glob("*.so"), key=lambda path: path.stat().st_size)
@@ -266,10 +267,15 @@ def load(
     return {"load_s": loaded_s, "warmup_runs": warmup_runs, "run_s": timed(opened.run)}
 
 
-def time_round(limit_s: float = 0.1, least: int = 1, most: int = 1000, slot: str = "") -> Answer:
-    """Samples of the model kept open; a run before them brings the caches back, which others have used meanwhile."""
-    timed(KEPT[slot])
-    return {"samples_s": sample(KEPT[slot], precision=0, limit_s=limit_s, least=least, most=most)}
+def time_round(
+    limit_s: float = 0.1, least: int = 1, most: int = 1000, slot: str = "", warm: bool = True, own_time: bool = False
+) -> Answer:
+    """Samples of the model kept open; where it is to be `warm`, a run before them brings the caches back, which others
+    have used meanwhile. `own_time` counts what the calling thread computed, not what it waited for its core."""
+    if warm:
+        timed(KEPT[slot])
+    clock = time.thread_time if own_time else time.perf_counter
+    return {"samples_s": sample(KEPT[slot], precision=0, limit_s=limit_s, least=least, most=most, clock=clock)}
 
 
 def outputs(
@@ -524,14 +530,20 @@ def warm_up(run: Run, warmup_s: float) -> int:
 
 
 def sample(
-    run: Run, precision: float = 0.01, limit_s: float = 1.0, least: int = 3, most: int = 1000, **_: Any
+    run: Run,
+    precision: float = 0.01,
+    limit_s: float = 1.0,
+    least: int = 3,
+    most: int = 1000,
+    clock: Clock = time.perf_counter,
+    **_: Any,
 ) -> list[float]:
     """Samples until the standard error of the median is below `precision`, or the time is up."""
     samples: list[float] = []
     end = time.perf_counter() + limit_s
     runs = max(round(TIMED_TOGETHER_S / max(timed(run), 1e-7)), 1)
     while len(samples) < most and (len(samples) < least or time.perf_counter() < end):
-        samples.append(timed(run, runs))
+        samples.append(timed(run, runs, clock))
         if len(samples) >= max(least, 10) and len(samples) % 5 == 0 and precise(samples, precision):
             break
     return samples
@@ -542,16 +554,16 @@ def precise(samples: list[float], precision: float) -> bool:
     return bool(0.93 * (high - low) / len(samples) ** 0.5 < precision * middle)
 
 
-def timed(run: Run, runs: int = 1) -> float:
+def timed(run: Run, runs: int = 1, clock: Clock = time.perf_counter) -> float:
     """Seconds of a run, the mean of several."""
     if runs == 1:
-        start = time.perf_counter()
+        start = clock()
         run()
-        return time.perf_counter() - start
-    start = time.perf_counter()
+        return clock() - start
+    start = clock()
     for _ in range(runs):
         run()
-    return (time.perf_counter() - start) / runs
+    return (clock() - start) / runs
 
 
 def middle_mean(durations: list[float]) -> float:
