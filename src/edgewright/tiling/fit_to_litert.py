@@ -53,6 +53,10 @@ class LitertTarget:
         )
         return replace(usual, rates=rates, times=shared_times(graph, rates, self._times(graph)))
 
+    def rewritten(self) -> "LitertTarget":
+        """The same: LiteRT's files have no open shapes."""
+        return self
+
     def _times(self, graph: Graph) -> dict[str, float]:
         """The seconds of each op that costs time."""
         if self.learned is None:

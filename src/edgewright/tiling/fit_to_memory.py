@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from edgewright.errors import BudgetError
 from edgewright.graph.edits import Edit, apply
@@ -61,6 +61,9 @@ class Place(Protocol):
     def pricing(self, graph: Graph) -> Pricing:
         """What the search goes by for a network."""
 
+    def rewritten(self) -> Self:
+        """The same place for a network that was rewritten: its file fixes the shapes of the inputs."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -113,12 +116,16 @@ class Target:
             rates = rates.slower(self.seconds(graph) / max(rates.price(graph)[1], 1e-12))
             times = self._learned_times(graph, rates)
         written_out = faster_written_out(graph, self.seconds, times or rates.times(graph))
-        return Pricing(rates, self._price, times, cuts_late=self.block > 1, written_out=written_out)
+        return Pricing(rates, self.rewritten()._price, times, cuts_late=self.block > 1, written_out=written_out)
 
     def _learned_times(self, graph: Graph, rates: Rates) -> dict[str, OpTime]:
         named = layers_of(graph)
         seconds = self._layer_times([layer for _, layer in named], graph)
         return shared_times(graph, rates, {name: float(s) for (name, _), s in zip(named, seconds, strict=True)})
+
+    def rewritten(self) -> "Target":
+        """The same for a network that was rewritten: its file fixes the shapes of the inputs, so none are open."""
+        return replace(self, open_inputs=())
 
     def _price(self, graph: Graph) -> tuple[int, float]:
         found = self.peak(graph, arena_bytes=0)
@@ -250,7 +257,8 @@ class Fitting:
         """What is predicted of a plan; where tiles need not be `ordered`, the runtime chooses which one comes first."""
         pricing = self.plans.pricing
         edits = replace(pricing, ordered=pricing.ordered and ordered).lowered(self.graph, plan)
-        after = self.target.peak(changed := apply(self.graph, edits)) if edits else self.before
+        target = self.target.rewritten() if edits else self.target
+        after = target.peak(changed := apply(self.graph, edits)) if edits else self.before
         after_s = self.target.seconds(changed, after) if edits else self.before_s
         return Fitted(plan, edits, self.before, after, self.before_s, after_s, network_macs(self.graph))
 
