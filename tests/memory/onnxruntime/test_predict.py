@@ -225,17 +225,17 @@ def turned(given: str, made: str, perm: tuple[int, ...]) -> Op:
 
 def test_transposes_before_a_concat_become_one_behind_it() -> None:
     last = (0, 2, 3, 1)
-    parts = (op("pad", "x", "a"), op("pad", "x z", "b"))
+    parts = (op("pad", "x", "a"), op("binary", "x z", "b", "sub"))
     ops = (turned("a", "c", last), turned("b", "d", last), op("concat", "c d", "y", axis=1))
     found = executed(network(*parts, *ops, inputs=("x", "z")), 1).order()
-    assert [node.kind for node in found] == ["pad", "pad", "concat", "transpose"]
+    assert [node.kind for node in found] == ["binary", "pad", "concat", "transpose"]
     assert [node.op.attributes["axis"] for node in found if node.kind == "concat"] == [2]
 
 
 def test_a_transpose_that_another_op_needs_stays_beside_the_one_behind_the_concat() -> None:
     """The runtime counts it as one that may go where its other reader takes transposes; a convolution does not."""
     last = (0, 2, 3, 1)
-    head = (op("pad", "x", "a"), op("pad", "x z", "b"), turned("a", "c", last), turned("b", "d", last))
+    head = (op("pad", "x", "a"), op("binary", "x z", "b", "sub"), turned("a", "c", last), turned("b", "d", last))
     join, end = op("concat", "c d", "e", axis=1), op("concat", "e f", "y", axis=1)
     moved = executed(network(*head, join, op("unary", "c", "f", "sin"), end, inputs=("x", "z")), 1)
     stays = executed(network(*head, join, conv("c", "f"), end, inputs=("x", "z")), 1)
@@ -254,7 +254,7 @@ def test_slices_of_a_whole_tensor_count_as_a_split_and_as_slices() -> None:
 
 
 def test_transposes_of_different_orders_stay_before_a_concat() -> None:
-    parts = (op("pad", "x", "a"), op("pad", "x z", "b"))
+    parts = (op("pad", "x", "a"), op("binary", "x z", "b", "sub"))
     ops = (turned("a", "c", (0, 2, 3, 1)), turned("b", "d", (0, 3, 2, 1)), op("concat", "c d", "y", axis=1))
     found = executed(network(*parts, *ops, inputs=("x", "z")), 1).order()
     assert [node.kind for node in found][-1] == "concat"

@@ -60,10 +60,9 @@ def merge_equal(network: Network) -> None:
 
 
 def join_transposes(network: Network) -> None:
-    """TransposeOptimizer: transposes of what a concat reads become one behind it, where that leaves fewer.
+    """TransposeOptimizer: transposes of what a concat reads become one behind it, where that moves less.
 
-    Counted as there (`EstimateTransposeInputsCost`): an input whose transpose may go is one less; each other input, and
-    the output, one more. A transpose before an op of one input stays where it is, as there is nothing to win.
+    A transpose before an op of one input stays where it is, as there is nothing to win.
     """
     for node in network.order():
         makers = [network.makers.get(name) for name in node.inputs]
@@ -71,17 +70,46 @@ def join_transposes(network: Network) -> None:
         if node.kind != "concat" or not turns:
             continue
         perm = tuple(turns[0].op.attributes.get("perm", ()))
-        alike = [turn for turn in turns if tuple(turn.op.attributes.get("perm", ())) == perm]
-        gone = sum(_may_go(network, turn) for turn in alike)
-        if sorted(perm) == list(range(len(network.shape(node.outputs[0])))) and len(makers) - 2 * gone + 1 < 0:
+        if (
+            sorted(perm) == list(range(len(network.shape(node.outputs[0]))))
+            and _cost_of_joining(network, node, perm) < 0
+        ):
             _join(network, node, perm, turns[0])
+
+
+def _cost_of_joining(network: Network, node: Node, perm: tuple[int, ...]) -> int:
+    """`EstimateTransposeInputsCost` and the output: what is saved is below 0, in axes that are moved.
+
+    A transpose of that order that may go saves its axes, any other one costs nothing; other inputs need one.
+    """
+    hidden = network.open_shapes | network.open_channels
+    cost = _axes(network, node.outputs[0], is_known=not hidden.issuperset(node.inputs))
+    for name in node.inputs:
+        maker = network.makers.get(name)
+        axes = _axes(network, name, is_known=name not in hidden)
+        if maker is None or maker.kind != "transpose":
+            cost += axes
+        elif tuple(maker.op.attributes.get("perm", ())) == perm and _may_go(network, maker):
+            cost -= axes
+    return cost
+
+
+def _axes(network: Network, name: str, is_known: bool) -> int:
+    """`EstimateValueRank`: axes that are not known to have one item."""
+    shape = network.shape(name)
+    return sum(size != 1 for size in shape) if is_known else len(shape)
 
 
 def _may_go(network: Network, turn: Node) -> bool:
     """Whether all that read a transpose can take its place (`CanLikelyRemoveTranspose`)."""
     name = turn.outputs[0]
     readers = network.readers.get(name, ())
-    return name not in network.outputs and all(reader.kind in _TAKES_TRANSPOSES for reader in readers)
+    return name not in network.outputs and all(map(_takes_transposes, readers))
+
+
+def _takes_transposes(node: Node) -> bool:
+    """Whether the runtime can move a transpose across it (`HandlerMap`)."""
+    return node.kind in _TAKES_TRANSPOSES or (node.kind == "reshape" and node.variant == "reshape")
 
 
 def _join(network: Network, node: Node, perm: tuple[int, ...], like: Node) -> None:
