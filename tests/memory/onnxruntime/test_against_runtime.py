@@ -15,10 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 from tests.networks import networks
 
+from edgewright.formats import open as open_format
 from edgewright.formats.onnx import read
 from edgewright.memory.onnxruntime import predict_peak
 from edgewright.memory.onnxruntime.predict import executed
 from edgewright.runtimes import harness
+from edgewright.tiling.lower import lower
+from edgewright.tiling.plan import FusedGroup, TilingPlan
 
 HARNESS = Path(harness.__file__).parent / "onnxruntime_harness.py"
 KINDS = {
@@ -91,6 +94,27 @@ def test_the_executed_network_is_that_of_the_runtime(block: int, tmp_path: Path)
     order = executed(read(residual()), block).order()
     assert len(order) == len(rewritten.graph.node)
     assert ours(residual(), block) == counted(rewritten)
+
+
+def test_tiles_that_begin_with_a_pool_and_end_in_transposes_are_those_of_the_runtime(
+    block: int, tmp_path: Path
+) -> None:
+    """Pools behind computed bounds stay plain, and the transposes of all tiles become one behind their concat."""
+    model = sketch(
+        helper.make_node("Relu", ["x"], ["a"], "r"),
+        helper.make_node("MaxPool", ["a"], ["b"], "p", kernel_shape=[3, 3], pads=[1] * 4),
+        conv("c", "b", "d", "w"), helper.make_node("Transpose", ["d"], ["e"], "t", perm=[0, 2, 3, 1]),
+        helper.make_node("Flatten", ["e"], ["y"], "f"),
+        weights={"w": (32, 16, 3, 3)}, size=16,
+    )  # fmt: skip
+    onnx.save(model, tmp_path / "m.onnx")
+    plan = TilingPlan((FusedGroup(("p", "c", "t"), (2, 1)),))
+    file = open_format(tmp_path / "m.onnx")
+    file.apply(tmp_path / "m.onnx", lower(file.read(tmp_path / "m.onnx"), plan), tmp_path / "tiled.onnx")
+    tiled = onnx.load(tmp_path / "tiled.onnx")
+    rewritten = counted(optimized(tiled, tmp_path / "o.onnx"))
+    assert rewritten["transpose"] == 1
+    assert ours(tiled, block) == rewritten
 
 
 @settings(max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])

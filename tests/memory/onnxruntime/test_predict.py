@@ -197,6 +197,69 @@ def test_a_slice_with_computed_bounds_hides_its_shape_from_the_planner() -> None
     assert predict_peak(plain, "default", block=1).timeline_bytes[-2][1] == 2 * SIZE
 
 
+def pool(given: str, made: str) -> Op:
+    window = Window((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)))
+    return Op(made, "max_pool", (given,), (made,), window)
+
+
+def test_a_pool_behind_a_slice_with_computed_bounds_stays_out_of_the_blocked_layout() -> None:
+    """The runtime does not know its channels; behind a convolution, whose weights tell them, it does."""
+    head = (op("pad", "x", "w0"), cut("x", "a", 0, 128, waits_for="w0"))
+    hidden = executed(network(*head, pool("a", "b"), conv("b", "y")), 16)
+    told = executed(network(*head, conv("a", "b"), pool("b", "y")), 16)
+    assert {node.blocked for node in hidden.nodes.values() if node.kind == "max_pool"} == {False}
+    assert {node.blocked for node in told.nodes.values() if node.kind == "max_pool"} == {True}
+
+
+def test_a_sum_tells_channels_that_one_of_its_operands_has() -> None:
+    head = (op("pad", "x", "w0"), cut("x", "a", 0, 128, waits_for="w0"))
+    told = executed(network(*head, op("binary", "a x", "b", "add"), pool("b", "y")), 16)
+    hidden = executed(network(*head, op("binary", "a a", "b", "add"), pool("b", "y")), 16)
+    assert "y" not in told.open_channels
+    assert "y" in hidden.open_channels
+
+
+def turned(given: str, made: str, perm: tuple[int, ...]) -> Op:
+    return op("transpose", given, made, perm=perm)
+
+
+def test_transposes_before_a_concat_become_one_behind_it() -> None:
+    last = (0, 2, 3, 1)
+    parts = (op("pad", "x", "a"), op("binary", "x z", "b", "sub"))
+    ops = (turned("a", "c", last), turned("b", "d", last), op("concat", "c d", "y", axis=1))
+    found = executed(network(*parts, *ops, inputs=("x", "z")), 1).order()
+    assert [node.kind for node in found] == ["binary", "pad", "concat", "transpose"]
+    assert [node.op.attributes["axis"] for node in found if node.kind == "concat"] == [2]
+
+
+def test_a_transpose_that_another_op_needs_stays_beside_the_one_behind_the_concat() -> None:
+    """The runtime counts it as one that may go where its other reader takes transposes; a convolution does not."""
+    last = (0, 2, 3, 1)
+    head = (op("pad", "x", "a"), op("binary", "x z", "b", "sub"), turned("a", "c", last), turned("b", "d", last))
+    join, end = op("concat", "c d", "e", axis=1), op("concat", "e f", "y", axis=1)
+    moved = executed(network(*head, join, op("unary", "c", "f", "sin"), end, inputs=("x", "z")), 1)
+    stays = executed(network(*head, join, conv("c", "f"), end, inputs=("x", "z")), 1)
+    assert {n.inputs[0] for n in moved.nodes.values() if n.kind == "transpose"} == {"a", "e:joined"}
+    assert {n.inputs[0] for n in stays.nodes.values() if n.kind == "transpose"} == {"a", "b"}
+
+
+def test_slices_of_a_whole_tensor_count_as_a_split_and_as_slices() -> None:
+    """Which of them the runtime takes depends on the opset; the larger peak counts."""
+    parts = (cut("a", "b", 0, 64), cut("a", "c", 64, 128))
+    ops = (op("pad", "x", "a"), *parts, op("unary", "b", "d", "sin"), op("unary", "c", "e", "cos"))
+    graph = network(*ops, op("concat", "d e", "y", axis=2))
+    kinds = [[node.kind for node in executed(graph, 1, merges=merges).order()] for merges in (True, False)]
+    assert ["split" in found for found in kinds] == [True, False]
+    assert ["slice" in found for found in kinds] == [False, True]
+
+
+def test_transposes_of_different_orders_stay_before_a_concat() -> None:
+    parts = (op("pad", "x", "a"), op("binary", "x z", "b", "sub"))
+    ops = (turned("a", "c", (0, 2, 3, 1)), turned("b", "d", (0, 3, 2, 1)), op("concat", "c d", "y", axis=1))
+    found = executed(network(*parts, *ops, inputs=("x", "z")), 1).order()
+    assert [node.kind for node in found][-1] == "concat"
+
+
 def test_reorders_and_folded_sums_are_told() -> None:
     """What the runtime adds to the file's ops, and what it takes into others, costs time and none."""
     graph = network(conv("x", "a"), conv("a", "b"), op("binary", "a b", "y", "add"))

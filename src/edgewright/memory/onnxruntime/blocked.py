@@ -110,7 +110,9 @@ class Blocking:
             self.replace(node, node.inputs, takes_plain=is_plain_input)
 
     def pool(self, node: Node) -> None:
-        if len(node.outputs) == 1 and self.channels(node.inputs[0]) % self.block == 0:
+        """A pool whose channels are known beforehand: behind a slice of computed bounds they are not."""
+        is_known = node.inputs[0] not in self.network.open_channels
+        if len(node.outputs) == 1 and is_known and self.channels(node.inputs[0]) % self.block == 0:
             self.replace(node, node.inputs)
 
     def as_convolution(self, node: Node) -> None:

@@ -16,6 +16,13 @@ PLAIN_CONV_ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "leaky_relu", "cl
 _GEMM_ACTIVATIONS = PLAIN_CONV_ACTIVATIONS - {"clip"} | {"elu", "softplus", "softsign", "thresholded_relu"}
 
 
+_TAKES_TRANSPOSES = frozenset(
+    {"unary", "binary", "concat", "split", "slice", "pad", "resize", "transpose", "softmax", "reduction", "cast",
+     "quantize", "dequantize"}
+)  # fmt: skip
+"""Kinds that the runtime can move a transpose across."""
+
+
 def fold_constants(network: Network) -> None:
     """The first level of the optimizer."""
     for node in list(network.nodes.values()):
@@ -52,8 +59,95 @@ def merge_equal(network: Network) -> None:
             network.reread(reader, [renamed.get(name, name) for name in reader.inputs])
 
 
+def join_transposes(network: Network) -> None:
+    """TransposeOptimizer: transposes of what a concat reads become one behind it, where that moves less.
+
+    A transpose before an op of one input stays where it is, as there is nothing to win.
+    """
+    for node in network.order():
+        makers = [network.makers.get(name) for name in node.inputs]
+        turns = [maker for maker in makers if maker is not None and maker.kind == "transpose"]
+        if node.kind != "concat" or not turns:
+            continue
+        perm = tuple(turns[0].op.attributes.get("perm", ()))
+        if (
+            sorted(perm) == list(range(len(network.shape(node.outputs[0]))))
+            and _cost_of_joining(network, node, perm) < 0
+        ):
+            _join(network, node, perm, turns[0])
+
+
+def _cost_of_joining(network: Network, node: Node, perm: tuple[int, ...]) -> int:
+    """`EstimateTransposeInputsCost` and the output: what is saved is below 0, in axes that are moved.
+
+    A transpose of that order that may go saves its axes, any other one costs nothing; other inputs need one.
+    """
+    hidden = network.open_shapes | network.open_channels
+    cost = _axes(network, node.outputs[0], is_known=not hidden.issuperset(node.inputs))
+    for name in node.inputs:
+        maker = network.makers.get(name)
+        axes = _axes(network, name, is_known=name not in hidden)
+        if maker is None or maker.kind != "transpose":
+            cost += axes
+        elif tuple(maker.op.attributes.get("perm", ())) == perm and _may_go(network, maker):
+            cost -= axes
+    return cost
+
+
+def _axes(network: Network, name: str, is_known: bool) -> int:
+    """`EstimateValueRank`: axes that are not known to have one item."""
+    shape = network.shape(name)
+    return sum(size != 1 for size in shape) if is_known else len(shape)
+
+
+def _may_go(network: Network, turn: Node) -> bool:
+    """Whether all that read a transpose can take its place (`CanLikelyRemoveTranspose`)."""
+    name = turn.outputs[0]
+    readers = network.readers.get(name, ())
+    return name not in network.outputs and all(map(_takes_transposes, readers))
+
+
+def _takes_transposes(node: Node) -> bool:
+    """Whether the runtime can move a transpose across it (`HandlerMap`)."""
+    return node.kind in _TAKES_TRANSPOSES or (node.kind == "reshape" and node.variant == "reshape")
+
+
+def _join(network: Network, node: Node, perm: tuple[int, ...], like: Node) -> None:
+    """Lets a concat join what transposes of `perm` read, and adds one such transpose behind it."""
+    sources, back = [], tuple(perm.index(axis) for axis in range(len(perm)))
+    for name in node.inputs:
+        maker = network.makers.get(name)
+        if maker is not None and maker.kind == "transpose" and tuple(maker.op.attributes.get("perm", ())) == perm:
+            sources.append(maker.inputs[0])
+        else:
+            sources.append(_turned_by(network, name, f"{name}:before {node.name}", back, like))
+    makers = [network.makers.get(name) for name in dict.fromkeys(node.inputs)]
+    made = node.outputs[0]
+    shape = network.shape(made)
+    joined = network.reshaped(made, f"{made}:joined", tuple(shape[axis] for axis in back))
+    network.reread(node, sources)
+    for maker in makers:
+        if maker is not None and maker.kind == "transpose" and not network.uses(maker.outputs[0]):
+            network.remove(maker)
+    network.remake(node, [joined])
+    axis = perm[int(node.op.attributes["axis"])]
+    node.op = replace(node.op, attributes={**node.op.attributes, "axis": axis})
+    network.add(replace(like, name=f"{made} transpose", inputs=[joined], outputs=[made]))
+
+
+def _turned_by(network: Network, name: str, target: str, perm: tuple[int, ...], like: Node) -> str:
+    shape = network.shape(name)
+    network.reshaped(name, target, tuple(shape[axis] for axis in perm))
+    op = replace(like.op, attributes={**like.op.attributes, "perm": perm})
+    network.add(replace(like, name=f"{target} transpose", inputs=[name], outputs=[target], op=op))
+    return target
+
+
 def merge_slices(network: Network) -> None:
-    """Slices that together are all of a tensor, cut along one axis, become one Split, which makes them all at once."""
+    """Slices that together are all of a tensor, cut along one axis, become one Split, which makes them all at once.
+
+    From opset 13 on (`GatherSliceToSplitFusion`).
+    """
     for name in [name for name, readers in network.readers.items() if len(readers) > 1]:
         if name in network.open_shapes:
             continue

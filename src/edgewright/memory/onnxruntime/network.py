@@ -8,6 +8,7 @@ from edgewright.graph.types import Graph, Op, Shape, Tensor, Window
 
 _STEERED = frozenset({"slice", "pad", "resize", "expand", "reshape"})
 """Kinds whose later inputs decide the shape of the output: where they are computed, it is not known beforehand."""
+_TELLS_CHANNELS = frozenset({"conv", "depthwise_conv", "transposed_conv", "fully_connected"})
 _MOST_KNOWN_ITEMS = 16
 """Single numbers taken out of a tensor of unknown shape have a known one."""
 
@@ -37,14 +38,15 @@ class Node:
 class Network:
     """Nodes with the maker and the readers of every tensor kept up to date.
 
-    The runtime does not know the shapes of the tensors in `open_shapes` before it runs; those in `channels_last` it
-    holds in another order of axes.
+    The runtime does not know the shapes of the tensors in `open_shapes` before it runs, nor of those in
+    `open_channels` how many channels they have; those in `channels_last` it holds in another order of axes.
     """
 
     tensors: dict[str, Tensor]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     open_shapes: set[str] = field(default_factory=set)
+    open_channels: set[str] = field(default_factory=set)
     channels_last: set[str] = field(default_factory=set)
     nodes: dict[int, Node] = field(default_factory=dict)
     makers: dict[str, Node] = field(default_factory=dict)
@@ -59,6 +61,8 @@ class Network:
             is_steered = op.kind in _STEERED and len(inputs) > 1
             if is_steered or not network.open_shapes.isdisjoint(inputs):
                 network.open_shapes.update(n for n in op.outputs if n and graph.tensors[n].items > _MOST_KNOWN_ITEMS)
+            if is_steered or _hides_channels(op, inputs, network.open_channels):
+                network.open_channels.update(name for name in op.outputs if name)
             network.add(Node(0, op.name, op.kind, op.variant, inputs, [n for n in op.outputs if n], op, op.window))
         return network
 
@@ -163,3 +167,14 @@ class Network:
                 before = {maker.index: maker for maker in made if maker is not None and maker.index not in visited}
                 stack.extend((before[index], False) for index in sorted(before))
         return found
+
+
+def _hides_channels(op: Op, inputs: list[str], hidden: set[str]) -> bool:
+    """Whether the runtime can't tell the channels of what an op makes, as it can't tell those of what it reads.
+
+    The weights of a convolution tell them again, and one known operand those of a sum or of joined rows.
+    """
+    if op.kind in _TELLS_CHANNELS or hidden.isdisjoint(inputs):
+        return False
+    is_told_by_one = op.kind == "binary" or (op.kind == "concat" and op.attributes.get("axis") != 1)
+    return hidden.issuperset(inputs) if is_told_by_one else True

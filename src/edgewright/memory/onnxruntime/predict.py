@@ -13,6 +13,7 @@ from edgewright.memory.onnxruntime.fusions import (
     fold_activations,
     fold_constants,
     fold_plain_additions,
+    join_transposes,
     merge_equal,
     merge_slices,
 )
@@ -95,9 +96,11 @@ def predict_peak(
     the best of a few, and looks at fewer orders. `open_inputs` are inputs whose
     file leaves other dimensions than the batch open: the runtime can't plan then for what follows from them.
     """
-    network = executed(graph, block, open_inputs)
+    networks = _versions(graph, block, open_inputs)
+    network = networks[0]
     is_quick = settings == "arena" and arena_bytes == 0
-    trials = _trials(network, settings, threads, min(orders, _QUICK_ORDERS) if is_quick else orders)
+    tried = min(orders, _QUICK_ORDERS) if is_quick else orders
+    trials = [trial for one in networks for trial in _trials(one, settings, threads, tried)]
     region = arena_bytes or 0
     if is_quick:
         region = min(_regions(trials[0].events, _QUICK_SHARES))[1]
@@ -131,6 +134,14 @@ def predict_peak(
     )
 
 
+def _versions(graph: Graph, block: int, open_inputs: Collection[str]) -> list[Network]:
+    """What the runtime may execute: slices become a Split from opset 13 on, and a graph does not tell its opset."""
+    network = executed(graph, block, open_inputs)
+    if any(node.kind == "split" and node.op.kind == "slice" for node in network.nodes.values()):
+        return [network, executed(graph, block, open_inputs, merges=False)]
+    return [network]
+
+
 def _packing_bytes(network: Network) -> int:
     packs = any(node.kind == "matmul" and not node.variant for node in network.nodes.values())
     return _PACKING_BYTES if packs else 0
@@ -142,9 +153,9 @@ def _folded(graph: Graph, network: Network) -> frozenset[str]:
     return frozenset(op.name for op in graph.ops if op.kind == "binary") - executed_names
 
 
-def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Network:
-    """The network that the runtime executes in the place of that of the file."""
-    network = folded(graph, open_inputs)
+def executed(graph: Graph, block: int, open_inputs: Collection[str] = (), merges: bool = True) -> Network:
+    """The network that the runtime executes in the place of that of the file; `merges` as in `folded`."""
+    network = folded(graph, open_inputs, merges)
     if block > 1:
         to_blocks(network, block)
     expand_functions(network)
@@ -152,13 +163,18 @@ def executed(graph: Graph, block: int, open_inputs: Collection[str] = ()) -> Net
     return network
 
 
-def folded(graph: Graph, open_inputs: Collection[str] = ()) -> Network:
-    """The network after all that the runtime does to it whatever the widths, before it gives blocks to channels."""
+def folded(graph: Graph, open_inputs: Collection[str] = (), merges: bool = True) -> Network:
+    """The network after all that the runtime does to it whatever the widths, before it gives blocks to channels.
+
+    `merges` says whether slices that are all of a tensor become one Split, as they do from opset 13 on.
+    """
     network = Network.of(graph, open_inputs)
     fold_quantization(network)
     fold_constants(network)
     merge_equal(network)
-    merge_slices(network)
+    if merges:
+        merge_slices(network)
+    join_transposes(network)
     fold_activations(network)
     to_channels_last(network)
     return network
