@@ -66,7 +66,7 @@ def test_optimal_over_its_space(length: int, data: st.DataObject) -> None:
     check_optimal(read(chain(*layers, size=data.draw(st.sampled_from((17, 24))))), SMALL)
 
 
-@pytest.mark.parametrize(("length", "halos"), [(4, Space.halos), (5, Space.halos), (6, ("recompute", "carry"))])
+@pytest.mark.parametrize(("length", "halos"), [(4, Space().halos), (5, Space().halos), (6, ("recompute", "carry"))])
 def test_optimal_over_a_small_space_on_longer_chains(length: int, halos: tuple[str, ...]) -> None:
     layers = (LAYERS[1], "pool", LAYERS[1], LAYERS[2], LAYERS[0], LAYERS[1])[:length]
     check_optimal(read(chain(*layers, size=32)), Space(strips=(3,), squares=(), thinnest=0, halos=halos))
