@@ -13,7 +13,13 @@ from functools import cached_property
 from edgewright.graph.cost import GATES
 from edgewright.graph.layers import layer_of
 from edgewright.graph.types import Graph, LayerSpec, Op, Shape, Tensor, Window
-from edgewright.memory.onnxruntime.blocked import FOLDED_ACTIVATIONS, KEPT_ACTIVATIONS, REORDER_MULTIPLE, is_whole
+from edgewright.memory.onnxruntime.blocked import (
+    FOLDED_ACTIVATIONS,
+    KEPT_ACTIVATIONS,
+    REORDER_MULTIPLE,
+    TO_CHANNELS_LAST,
+    is_whole,
+)
 from edgewright.memory.onnxruntime.fusions import CONVS, PLAIN_CONV_ACTIVATIONS, has_bias, is_float, scales_channels
 from edgewright.memory.onnxruntime.network import Network, Node
 from edgewright.memory.onnxruntime.predict import folded
@@ -22,7 +28,6 @@ from edgewright.widths.places import Places
 
 __all__ = ["Layouts", "Lies", "Taken", "node_layer"]
 
-_TO_CHANNELS_LAST = (0, 2, 3, 1)
 _PARTS = {"hard_swish": ("hard_sigmoid",), "mish": ("softplus", "tanh")}
 _ONE = Window((1, 1), (1, 1), (1, 1), ((0, 0), (0, 0)))
 
@@ -102,7 +107,7 @@ class _Step:
         if node.variant == "batch_normalization":
             return self.as_convolution()
         if node.kind == "transpose":
-            return tuple(node.op.attributes.get("perm", ())) == _TO_CHANNELS_LAST and self.transposed()
+            return node.turns(TO_CHANNELS_LAST) and self.transposed()
         return self.stays_in_blocks() and self.keep()
 
     def stays_in_blocks(self) -> bool:

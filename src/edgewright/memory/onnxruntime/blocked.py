@@ -14,7 +14,7 @@ from edgewright.memory.onnxruntime.network import Network, Node
 
 FOLDED_ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish"})
 KEPT_ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "hard_sigmoid", "hard_swish", "gelu", "quick_gelu"})
-_TO_CHANNELS_LAST = (0, 2, 3, 1)
+TO_CHANNELS_LAST = (0, 2, 3, 1)
 REORDER_MULTIPLE = 4
 """Channels that can be reordered into blocks come in multiples of this."""
 
@@ -90,7 +90,7 @@ class Blocking:
             self.as_convolution(node)
         elif node.kind == "resize" and is_whole(node):
             self.replace(node, node.inputs)
-        elif node.kind == "transpose" and tuple(node.op.attributes.get("perm", ())) == _TO_CHANNELS_LAST:
+        elif node.turns(TO_CHANNELS_LAST):
             self.transposed(node)
         elif node.kind == "global_pool" and self.channels(node.inputs[0]) % self.block == 0:
             self.replace(node, node.inputs)

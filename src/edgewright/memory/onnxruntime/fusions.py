@@ -9,13 +9,11 @@ Read from ONNX Runtime's sources and checked against the models that 1.31 writes
 from dataclasses import replace
 
 from edgewright.graph.types import Window
-from edgewright.memory.onnxruntime.network import Network, Node
+from edgewright.memory.onnxruntime.network import Network, Node, transpose
 
 CONVS = frozenset({"conv", "depthwise_conv"})
 PLAIN_CONV_ACTIVATIONS = frozenset({"relu", "sigmoid", "tanh", "leaky_relu", "clip", "hard_sigmoid"})
 _GEMM_ACTIVATIONS = PLAIN_CONV_ACTIVATIONS - {"clip"} | {"elu", "softplus", "softsign", "thresholded_relu"}
-
-
 _TAKES_TRANSPOSES = frozenset(
     {"unary", "binary", "concat", "split", "slice", "pad", "resize", "transpose", "softmax", "reduction", "cast",
      "quantize", "dequantize"}
@@ -70,10 +68,8 @@ def join_transposes(network: Network) -> None:
         if node.kind != "concat" or not turns:
             continue
         perm = tuple(turns[0].op.attributes.get("perm", ()))
-        if (
-            sorted(perm) == list(range(len(network.shape(node.outputs[0]))))
-            and _cost_of_joining(network, node, perm) < 0
-        ):
+        is_order = sorted(perm) == list(range(len(network.shape(node.outputs[0]))))
+        if is_order and _cost_of_joining(network, node, perm) < 0:
             _join(network, node, perm, turns[0])
 
 
@@ -89,7 +85,7 @@ def _cost_of_joining(network: Network, node: Node, perm: tuple[int, ...]) -> int
         axes = _axes(network, name, is_known=name not in hidden)
         if maker is None or maker.kind != "transpose":
             cost += axes
-        elif tuple(maker.op.attributes.get("perm", ())) == perm and _may_go(network, maker):
+        elif maker.turns(perm) and _may_go(network, maker):
             cost -= axes
     return cost
 
@@ -114,33 +110,33 @@ def _takes_transposes(node: Node) -> bool:
 
 def _join(network: Network, node: Node, perm: tuple[int, ...], like: Node) -> None:
     """Lets a concat join what transposes of `perm` read, and adds one such transpose behind it."""
-    sources, back = [], tuple(perm.index(axis) for axis in range(len(perm)))
-    for name in node.inputs:
-        maker = network.makers.get(name)
-        if maker is not None and maker.kind == "transpose" and tuple(maker.op.attributes.get("perm", ())) == perm:
-            sources.append(maker.inputs[0])
-        else:
-            sources.append(_turned_by(network, name, f"{name}:before {node.name}", back, like))
-    makers = [network.makers.get(name) for name in dict.fromkeys(node.inputs)]
-    made = node.outputs[0]
-    shape = network.shape(made)
-    joined = network.reshaped(made, f"{made}:joined", tuple(shape[axis] for axis in back))
+    made, back = node.outputs[0], tuple(perm.index(axis) for axis in range(len(perm)))
+    makers = {name: network.makers.get(name) for name in node.inputs}
+    turns = {name: maker for name, maker in makers.items() if maker is not None and maker.turns(perm)}
+    sources = [
+        turns[name].inputs[0] if name in turns else _turned_by(network, name, f"{name}:before {node.name}", back, like)
+        for name in node.inputs
+    ]
+    joined = _permuted(network, made, f"{made}:joined", back)
     network.reread(node, sources)
-    for maker in makers:
-        if maker is not None and maker.kind == "transpose" and not network.uses(maker.outputs[0]):
-            network.remove(maker)
+    network.remove_unread(turns.values())
     network.remake(node, [joined])
     axis = perm[int(node.op.attributes["axis"])]
     node.op = replace(node.op, attributes={**node.op.attributes, "axis": axis})
-    network.add(replace(like, name=f"{made} transpose", inputs=[joined], outputs=[made]))
+    network.add(transpose(like, joined, made))
 
 
 def _turned_by(network: Network, name: str, target: str, perm: tuple[int, ...], like: Node) -> str:
-    shape = network.shape(name)
-    network.reshaped(name, target, tuple(shape[axis] for axis in perm))
+    """Adds a transpose of `perm`."""
     op = replace(like.op, attributes={**like.op.attributes, "perm": perm})
-    network.add(replace(like, name=f"{target} transpose", inputs=[name], outputs=[target], op=op))
+    network.add(replace(transpose(like, name, _permuted(network, name, target, perm)), op=op))
     return target
+
+
+def _permuted(network: Network, name: str, new_name: str, perm: tuple[int, ...]) -> str:
+    """A tensor like another, its axes in another order."""
+    shape = network.shape(name)
+    return network.reshaped(name, new_name, tuple(shape[axis] for axis in perm))
 
 
 def merge_slices(network: Network) -> None:

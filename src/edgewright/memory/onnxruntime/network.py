@@ -33,6 +33,10 @@ class Node:
     activation: str = ""
     addend: str = ""
 
+    def turns(self, perm: tuple[int, ...]) -> bool:
+        """Whether it is a transpose that puts the axes in that order."""
+        return self.kind == "transpose" and tuple(self.op.attributes.get("perm", ())) == perm
+
 
 @dataclass
 class Network:
@@ -84,6 +88,12 @@ class Network:
         for name in node.outputs:
             if self.makers.get(name) is node:
                 del self.makers[name]
+
+    def remove_unread(self, nodes: Iterable[Node]) -> None:
+        """Removes those of some nodes whose output nobody needs any more."""
+        for node in dict.fromkeys(nodes):
+            if not self.uses(node.outputs[0]):
+                self.remove(node)
 
     def reread(self, node: Node, inputs: Iterable[str]) -> None:
         """Lets a node read other tensors."""
@@ -167,6 +177,12 @@ class Network:
                 before = {maker.index: maker for maker in made if maker is not None and maker.index not in visited}
                 stack.extend((before[index], False) for index in sorted(before))
         return found
+
+
+def transpose(near: Node, source: str, target: str) -> Node:
+    """A transpose that the runtime adds near a node."""
+    return replace(near, name=f"{target} transpose", kind="transpose", variant="", inputs=[source], outputs=[target],
+                   window=None, activation="", addend="")  # fmt: skip
 
 
 def _hides_channels(op: Op, inputs: list[str], hidden: set[str]) -> bool:

@@ -4,10 +4,8 @@ An op between DequantizeLinear and QuantizeLinear becomes one op on integers (QD
 convolutions then run with channels last (NhwcTransformer), and data is transposed where it enters and leaves.
 """
 
-from dataclasses import replace
-
 from edgewright.memory.onnxruntime.fusions import CONVS
-from edgewright.memory.onnxruntime.network import Network, Node
+from edgewright.memory.onnxruntime.network import Network, Node, transpose
 
 CHANNELS_LAST = "qlinear_channels_last"
 _PRODUCTS = CONVS | {"fully_connected", "matmul", "binary"}
@@ -30,9 +28,7 @@ def fold_quantization(network: Network) -> None:
             network.absorb(node, last)
         network.absorb(node, quantize)
         network.reread(node, [maker.inputs[0] for maker in makers if maker is not None])
-        for maker in dict.fromkeys(maker for maker in makers if maker is not None):
-            if not network.uses(maker.outputs[0]):
-                network.remove(maker)
+        network.remove_unread(maker for maker in makers if maker is not None)
         if node.kind in CONVS | {"fully_connected", "matmul"}:
             node.variant = "qlinear"
 
@@ -75,7 +71,7 @@ def _turned(network: Network, node: Node, name: str, members: set[str], turned: 
     if name not in turned:
         turned[name] = network.reshaped(name, f"{name}:last", network.shape(name))
         network.channels_last.add(turned[name])
-        network.add(_transpose(node, name, turned[name]))
+        network.add(transpose(node, name, turned[name]))
     return turned[name]
 
 
@@ -88,9 +84,4 @@ def _turn_back(network: Network, name: str, readers: list[Node]) -> None:
     network.channels_last.add(last)
     for reader in dict.fromkeys(plain):
         network.reread(reader, [last if one == name else one for one in reader.inputs])
-    network.add(_transpose(maker, last, name))
-
-
-def _transpose(near: Node, source: str, target: str) -> Node:
-    return replace(near, name=f"{target} transpose", kind="transpose", variant="", inputs=[source], outputs=[target],
-                   window=None, activation="", addend="")  # fmt: skip
+    network.add(transpose(maker, last, name))
