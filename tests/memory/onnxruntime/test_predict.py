@@ -197,6 +197,13 @@ def test_a_slice_with_computed_bounds_hides_its_shape_from_the_planner() -> None
     assert predict_peak(plain, "default", block=1).timeline_bytes[-2][1] == 2 * SIZE
 
 
+def test_a_reshape_behind_computed_bounds_tells_its_shape_and_one_behind_an_open_input_does_not() -> None:
+    steered = network(op("pad", "x", "w0"), cut("x", "a", 0, 128, waits_for="w0"), op("reshape", "a", "y"))
+    assert executed(steered, 1).open_shapes == {"a"}
+    assert "y" not in executed(steered, 1).open_channels
+    assert "y" in executed(steered, 1, ("x",)).open_shapes
+
+
 def pool(given: str, made: str) -> Op:
     window = Window((3, 3), (1, 1), (1, 1), ((1, 1), (1, 1)))
     return Op(made, "max_pool", (given,), (made,), window)
@@ -258,6 +265,28 @@ def test_transposes_of_different_orders_stay_before_a_concat() -> None:
     ops = (turned("a", "c", (0, 2, 3, 1)), turned("b", "d", (0, 3, 2, 1)), op("concat", "c d", "y", axis=1))
     found = executed(network(*parts, *ops, inputs=("x", "z")), 1).order()
     assert [node.kind for node in found][-1] == "concat"
+
+
+def test_a_convolution_of_few_channels_tells_no_size_behind_an_open_input() -> None:
+    """It reads what is in no blocks, and the runtime follows sizes only through blocks: the sum is not folded then."""
+    ops = (conv("x", "a"), conv("a", "b"), op("binary", "b a", "y", "add"))
+    graph = network(*ops)
+    thin = replace(
+        graph,
+        tensors={
+            name: tensor if tensor.is_constant else replace(tensor, shape=(1, 12, 128, 128))
+            for name, tensor in graph.tensors.items()
+        },
+    )
+    assert {node.addend for node in executed(graph, 16, ("x",)).nodes.values()} == {"", "a:blocked"}
+    assert {node.addend for node in executed(thin, 16, ("x",)).nodes.values()} == {""}
+
+
+def test_where_keeps_either_side_as_large_as_it_and_the_condition_are_together() -> None:
+    graph = network(Op("y", "binary", ("c", "one", "x"), ("y",), None, "where"), inputs=("c", "x"))
+    tensors = {**graph.tensors, "c": Tensor("c", (128,), "bool"), "one": Tensor("one", (), is_constant=True)}
+    found = predict_peak(replace(graph, tensors=tensors), "lean", block=1)
+    assert found.scratch_bytes == 128 * 4 + SIZE
 
 
 def test_reorders_and_folded_sums_are_told() -> None:

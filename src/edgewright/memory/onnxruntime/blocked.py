@@ -207,7 +207,7 @@ class Blocking:
         network = self.network
         network.renumber(node)
         plain = [name for name in inputs if name not in self.made]
-        space = self.space_behind(node)
+        space = _own_space(node.outputs[0]) if takes_plain else self.space_behind(node)
         taken = list(inputs) if takes_plain else [self.take(name) for name in inputs]
         network.reread(node, taken)
         if not takes_plain:

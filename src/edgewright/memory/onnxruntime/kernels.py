@@ -5,8 +5,11 @@ are those of its sources (`MlasConvPrepare`, `QLinearConv`, `LRN`, `DeepCpuLstmO
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
 from types import MappingProxyType
+
+import numpy as np
 
 from edgewright.graph.types import Tensor
 from edgewright.memory.onnxruntime.fusions import CONVS
@@ -49,9 +52,18 @@ def scratch_bytes(network: Network, node: Node, threads: int = 1) -> tuple[int, 
         return ()
     if node.kind in CONVS and not node.variant:
         return _plain_conv(network, node, threads)
+    if node.variant == "where":
+        return _where(network, node)
     given, made = network.tensors[node.inputs[0]], network.tensors[node.outputs[0]]
     found = (_SCRATCH.get((node.kind, node.variant)) or _SCRATCH.get((node.kind, "")) or _none)(node, given, made)
     return tuple(size for size in found if size)
+
+
+def _where(network: Network, node: Node) -> tuple[int, ...]:
+    """What the condition leaves of either side, each as large as the condition and that side together."""
+    condition, *sides = (network.tensors[name] for name in node.op.inputs)
+    shapes = [np.broadcast_shapes(condition.shape, side.shape) for side in sides]
+    return tuple(replace(side, shape=shape).size_bytes for side, shape in zip(sides, shapes, strict=True))
 
 
 def _plain_conv(network: Network, node: Node, threads: int) -> tuple[int, ...]:
@@ -148,7 +160,6 @@ _SCRATCH: Mapping[tuple[str, str], _Scratch] = MappingProxyType(
         ("rnn", ""): _recurrent(1),
         ("normalization", "lrn"): _lrn,
         ("softmax", ""): _softmax,
-        ("binary", "where"): lambda _, given, made: (made.size_bytes, made.size_bytes),
         ("fully_connected", "qlinear"): lambda _, given, made: (made.items * 4,),
         ("matmul", "qlinear"): lambda _, given, made: (made.items * 4,),
         ("average_pool", ""): lambda _, given, made: (given.items * 4,) if given.dtype != "float32" else (),

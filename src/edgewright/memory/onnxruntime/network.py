@@ -59,15 +59,23 @@ class Network:
 
     @classmethod
     def of(cls, graph: Graph, open_inputs: Collection[str] = ()) -> "Network":
+        """The network of a file. A reshape behind computed bounds tells its shape, as its target is written out then;
+        one behind an input that was left open keeps the sizes that follow from it open.
+        """
         network = cls(dict(graph.tensors), graph.inputs, graph.outputs, set(open_inputs))
+        behind_open_inputs = set(open_inputs)
         for op in graph.ops:
             inputs = [name for name in op.inputs if name and not graph.tensors[name].is_constant]
+            outputs = [name for name in op.outputs if name]
+            if not behind_open_inputs.isdisjoint(inputs):
+                behind_open_inputs.update(outputs)
             is_steered = op.kind in _STEERED and len(inputs) > 1
-            if is_steered or not network.open_shapes.isdisjoint(inputs):
-                network.open_shapes.update(n for n in op.outputs if n and graph.tensors[n].items > _MOST_KNOWN_ITEMS)
-            if is_steered or _hides_channels(op, inputs, network.open_channels):
-                network.open_channels.update(name for name in op.outputs if name)
-            network.add(Node(0, op.name, op.kind, op.variant, inputs, [n for n in op.outputs if n], op, op.window))
+            is_told = op.kind == "reshape" and not is_steered and behind_open_inputs.isdisjoint(inputs)
+            if is_steered or (not is_told and not network.open_shapes.isdisjoint(inputs)):
+                network.open_shapes.update(name for name in outputs if graph.tensors[name].items > _MOST_KNOWN_ITEMS)
+            if is_steered or (not is_told and _hides_channels(op, inputs, network.open_channels)):
+                network.open_channels.update(outputs)
+            network.add(Node(0, op.name, op.kind, op.variant, inputs, outputs, op, op.window))
         return network
 
     def add(self, node: Node) -> Node:
