@@ -83,3 +83,31 @@ def test_only_short_runs_are_preceded_by_one_that_is_not_counted(models: list[Pa
 def test_only_a_single_thread_is_timed_by_what_it_computed(models: list[Path]) -> None:
     assert all(how["own_time"] for how in rounds_of(models, RaceSetup()))
     assert not any(how["own_time"] for how in rounds_of(models, RaceSetup(threads=2)))
+
+
+def test_short_runs_take_turns_and_long_ones_have_the_first_beside_each(models: list[Path]) -> None:
+    setup = RaceSetup(processes=1, rounds=2)
+    assert [how["slot"] for how in rounds_of(models, setup)] == ["0", "1", "2"] * 2
+    assert [how["slot"] for how in rounds_of(models, setup, scale=1.0)] == list("0102" + "1020")
+    assert [how["slot"] for how in rounds_of(models[:1], setup, scale=1.0)] == ["0", "0"]
+
+
+def test_a_machine_that_slows_down_for_a_while_changes_no_ratio_of_long_runs(models: list[Path]) -> None:
+    """Each pair is three times as slow as the one before it."""
+    client = Slowing(seconds=lambda layer: float(layer_cost(layer).macs))
+    found = race(lambda: client, models, RaceSetup(processes=1, rounds=3))  # type: ignore[arg-type, return-value]
+    steady = race(lambda: copy(client), models[:2], RaceSetup(processes=1, rounds=1))  # type: ignore[arg-type, return-value]
+    assert found.ratios[0].value == pytest.approx(steady.ratios[0].value, rel=0.02)
+
+
+class Slowing(FakeClient):
+    """A machine on which every second round is three times as slow as the one before."""
+
+    rounds = 0
+
+    def ask(self, job: str, timeout_s: float = 120.0, **arguments: Any) -> dict[str, Any]:
+        found = super().ask(job, timeout_s, **arguments)
+        if job != "round":
+            return found
+        self.rounds += 1
+        return {"samples_s": [sample * 3.0 ** ((self.rounds - 1) // 2) for sample in found["samples_s"]]}

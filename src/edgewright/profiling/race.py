@@ -2,7 +2,8 @@
 
 `bench` tells how two models compare, in processes of their own and with all that goes with it. A race tells which of
 many variants are worth that. How tensors come to lie in memory differs from process to process, and makes a model a
-little faster or slower for as long as it is loaded; so a race takes several.
+little faster or slower for as long as it is loaded; so a race takes several. Where runs are long, each variant has the
+first model run right beside it, now before it and now behind it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,23 +62,44 @@ class RaceResult:
 
 def race(start: Callable[[], HarnessClient], models: Sequence[Path], setup: RaceSetup) -> RaceResult:
     """The times of all models in relation to the first. Raises RuntimeRefusedError, DeviceError."""
-    found = [_process(start, models, setup) for _ in range(setup.processes)]
-    medians: list[Array] = [np.stack([process[index] for process in found]) for index in range(len(models))]
-    ratios = tuple(ratio_of(time_s, medians[0], seed=setup.seed) for time_s in medians[1:])
-    return RaceResult(float(np.median(medians[0])), ratios)
+    found = np.stack([_process(start, models, setup) for _ in range(setup.processes)])
+    ratios = tuple(ratio_of(own_s, first_s, seed=setup.seed) for own_s, first_s in found.transpose(2, 3, 0, 1)[1:])
+    return RaceResult(float(np.median(found[:, :, :, 1])), ratios)
 
 
-def _process(start: Callable[[], HarnessClient], models: Sequence[Path], setup: RaceSetup) -> list[Array]:
-    """The medians of each model's rounds, in one process."""
+def _process(start: Callable[[], HarnessClient], models: Sequence[Path], setup: RaceSetup) -> Array:
+    """In one process, by (round, model): the median of the model's runs, and of the first model's beside them."""
     with start() as client:
         runs_s = [
             client.ask("load", _TIMEOUT_S, model=client.put(model), slot=str(index), **setup.of(index))["run_s"]
             for index, model in enumerate(models)
         ]
-        round_s = float(np.clip(2 * max(runs_s), _SHORTEST_ROUND_S, _LONGEST_ROUND_S))
-        how = {"limit_s": round_s, "warm": max(runs_s) < _LONG_RUN_S, "own_time": setup.threads == 1}
-        rounds = [[np.median(_round(client, index, how)) for index in range(len(models))] for _ in range(setup.rounds)]
-    return list(np.array(rounds).T)
+        longest_s = max(runs_s)
+        round_s = float(np.clip(2 * longest_s, _SHORTEST_ROUND_S, _LONGEST_ROUND_S))
+        how = {"limit_s": round_s, "warm": longest_s < _LONG_RUN_S, "own_time": setup.threads == 1}
+
+        def seconds(index: int) -> float:
+            return float(np.median(_round(client, index, how)))
+
+        one_round = _in_turn if longest_s < _LONG_RUN_S else _in_pairs
+        return np.array([one_round(len(models), seconds, bool(number % 2)) for number in range(setup.rounds)])
+
+
+def _in_turn(count: int, seconds: Callable[[int], float], _: bool) -> list[tuple[float, float]]:
+    """All models once: short runs see the same state of the machine."""
+    found = [seconds(index) for index in range(count)]
+    return [(own_s, found[0]) for own_s in found]
+
+
+def _in_pairs(count: int, seconds: Callable[[int], float], first_is_last: bool) -> list[tuple[float, float]]:
+    """Each model right beside the first one, before or behind it: the machine changes while long runs last."""
+    found = []
+    for index in range(1, count):
+        order = (index, 0) if first_is_last else (0, index)
+        pair = {one: seconds(one) for one in order}
+        found.append((pair[index], pair[0]))
+    alone_s = found[0][1] if found else seconds(0)
+    return [(alone_s, alone_s), *found]
 
 
 def _round(client: HarnessClient, index: int, how: Mapping[str, Any]) -> list[float]:
