@@ -15,17 +15,30 @@ from edgewright.tiling.rates import network_macs
 
 def test_wide_tensors_read_with_a_halo() -> None:
     """Not what a pooling makes, which is narrow, nor what it reads, which has no halo."""
-    assert computed_again(read(chain((3, 1), (3, 1), "pool", (3, 1)))) == {"y0"}
+    assert computed_again(read(chain((3, 1), (3, 1), "pool", (3, 1))), 4) == {"y0"}
+
+
+def test_rows_that_take_longer_to_make_than_to_carry_are_carried() -> None:
+    """The lower the strips, the more of their rows are computed again."""
+    wide = read(chain((3, 1), (3, 1), channels=64, size=64))
+    assert computed_again(wide, 4) == {"y0"}
+    assert not computed_again(wide, 40)
+
+
+def test_what_a_stride_makes_narrow_is_carried_and_what_another_halo_needs_is_not() -> None:
+    """Behind a convolution with a stride lies a quarter of what it reads; one of twice the channels is made again."""
+    narrow = read(chain((3, 1), (3, 2), (3, 1)))
+    assert computed_again(narrow, 4) == {"y0"}
 
 
 def test_what_two_ops_read_is_carried() -> None:
-    again = computed_again(read(residual()))
+    again = computed_again(read(residual()), 4)
     assert again.isdisjoint({"t1", "y"})
     assert "t0" not in again
 
 
 def test_integers_are_carried() -> None:
-    assert not computed_again(read(quantized(np.uint8)))
+    assert not computed_again(read(quantized(np.uint8)), 4)
 
 
 @pytest.mark.parametrize("count", (3, 6))

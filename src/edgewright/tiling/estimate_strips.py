@@ -27,10 +27,15 @@ def mixed_candidates(
 ) -> Iterator[Candidates]:
     """Those of mixed halos, as far as they differ from strips that carry everything."""
     steps = reached(outline, end, longest)
-    first = next((index for index in steps if not outline.again.isdisjoint(outline.steps[index].makes)), -1)
-    for found in strip_candidates(outline, rates, end, starts, grids, longest, outline.again) if first >= 0 else ():
-        if found.start <= first:
-            yield replace(found, halo="mixed")
+    alike: dict[frozenset[str], list[tuple[int, int]]] = {}
+    for grid in grids:
+        alike.setdefault(outline.again(grid[0]), []).append(grid)
+    for again, its in alike.items():
+        first = next((index for index in steps if not again.isdisjoint(outline.steps[index].makes)), -1)
+        if first >= 0:
+            for found in strip_candidates(outline, rates, end, starts, tuple(its), longest, again):
+                if found.start <= first:
+                    yield replace(found, halo="mixed")
 
 
 def strip_candidates(

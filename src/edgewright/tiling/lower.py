@@ -44,7 +44,7 @@ def lower(
         if fused.halo == "recompute":
             lower_tiles(script, group, graph, fused.grid)
         elif fused.grid[1] == 1:
-            again = computed_again(graph) if fused.halo == "mixed" else frozenset()
+            again = computed_again(graph, fused.grid[0]) if fused.halo == "mixed" else frozenset()
             lower_strips(script, group, graph, fused.grid[0], again)
         else:
             raise UnsupportedModelError(f"the group of op {fused.op_names[0]!r}: rows are carried in strips only")

@@ -1,7 +1,8 @@
 """A network in the numbers that the search works with."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 
 from edgewright.graph.axis_map import AxisMap, tiled_axes
 from edgewright.graph.geometry import axis_maps, crops, output_block, tileable
@@ -61,8 +62,8 @@ class Step:
 class Outline:
     """Steps and features of a network, the bytes that live at each op of it, and where it may be cut.
 
-    `is_tall` where some window reaches further along the rows than along the columns. `again` has the tensors that
-    strips of mixed halos compute again.
+    `is_tall` where some window reaches further along the rows than along the columns. `again` tells the tensors
+    that so many strips of mixed halos compute again.
     """
 
     steps: tuple[Step, ...]
@@ -71,7 +72,7 @@ class Outline:
     spans: tuple[tuple[int, int, int], ...]
     cuts: tuple[int, ...]
     is_tall: bool
-    again: frozenset[str]
+    again: Callable[[int], frozenset[str]]
 
     def held_bytes(self, start: int, end: int) -> int:
         """Bytes made before op `start` that are still needed at op `end` or later."""
@@ -110,7 +111,7 @@ def outline(graph: Graph, times: Mapping[str, OpTime], expresses: Expresses = an
         spans,
         _cuts(graph, readers, makers),
         is_tall,
-        computed_again(graph),
+        cache(partial(computed_again, graph)),
     )
 
 
