@@ -23,11 +23,12 @@ from rich.console import Console
 from rich.table import Table
 
 import edgewright as ew
+from edgewright.errors import BudgetError
 from edgewright.profiling.local import start
 from edgewright.units import format_bytes
 
 SHARES = (0.8, 0.6, 0.45, 0.3, 0.2)
-"""Budgets as shares of the untiled network's predicted peak."""
+"""Budgets as shares of the untiled network's predicted peak; where one can't be met, others above the least that can."""
 SLOWDOWN = 1.1
 SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "pnet": {"input_1": (1, 480, 640, 3)},
@@ -117,15 +118,20 @@ def predictions(model: Path, folder: Path, settings: str, device: str | None) ->
     shapes = SHAPES.get(model.stem, {})
     untiled = ew.memory(model, settings=settings, input_shapes=shapes)  # type: ignore[arg-type]
     yield "untiled", model, untiled.peak_bytes, untiled.arena_bytes
-    for share in SHARES:
-        out = folder / "tiled.onnx"
-        found = attempt(
-            model, out, memory=int(share * untiled.peak_bytes), settings=settings, device=device, check=False
-        )
-        if isinstance(found, str):
-            print(found)
-            return
-        yield format_bytes(share * untiled.peak_bytes), out, found.peak_after_bytes, found.arena_bytes
+    out, met = folder / "tiled.onnx", untiled.peak_bytes
+    budgets = [int(share * untiled.peak_bytes) for share in SHARES]
+    while budgets:
+        wish = {"memory": budgets[0], "settings": settings, "device": device, "check": False, "input_shapes": shapes}
+        try:
+            found = ew.tile(model, out, **wish)
+        except BudgetError as error:
+            if not error.least_bytes or budgets[0] >= error.least_bytes:
+                raise
+            ratio = (error.least_bytes / met) ** (1 / len(budgets))
+            budgets = [math.ceil(met * ratio ** (i + 1)) for i in range(len(budgets))]
+            continue
+        met = budgets.pop(0)
+        yield format_bytes(met), out, found.peak_after_bytes, found.arena_bytes
 
 
 def slowdown(networks: Mapping[str, Path], folder: Path, settings: Sequence[str], device: str | None) -> None:

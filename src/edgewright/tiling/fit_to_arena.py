@@ -79,7 +79,8 @@ def fit_arena(
     least = best.after.arena_bytes
     raise BudgetError(
         f"{source}: {format_bytes(budget_bytes)} can't be met: op {best.after.peak_op!r} stands in the way; "
-        f"the least arena that was found is {format_bytes(least)} ({least} bytes)"
+        f"the least arena that was found is {format_bytes(least)} ({least} bytes)",
+        least,
     )
 
 

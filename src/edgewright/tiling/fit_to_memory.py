@@ -187,7 +187,7 @@ def fit(graph: Graph, wish: Wish, target: Place, source: str = "network") -> Fit
     try:
         return Fitting(graph, target).wished(wish)
     except BudgetError as error:
-        raise BudgetError(f"{source}: {error}") from error
+        raise BudgetError(f"{source}: {error}", error.least_bytes) from error
 
 
 def fit_anyhow(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fitted:
@@ -200,7 +200,7 @@ def fit_anyhow(graph: Graph, wish: Wish, target: Target, source: str = "network"
     try:
         return Fitting(graph, lean, found.plans.repriced(lean.pricing(graph))).wished(wish)
     except BudgetError as error:
-        raise BudgetError(f"{source}: {error}") from error
+        raise BudgetError(f"{source}: {error}", error.least_bytes) from error
 
 
 class Fitting:

@@ -127,7 +127,8 @@ class PlanSearch:
         """The error of a budget that no plan meets, where so much is the least."""
         return BudgetError(
             f"{format_bytes(budget_bytes)} can't be met: op {self._widest_op(self.smallest())!r} stands in the way; "
-            f"the least budget that can be met is {format_bytes(least_bytes)} ({least_bytes} bytes)"
+            f"the least budget that can be met is {format_bytes(least_bytes)} ({least_bytes} bytes)",
+            least_bytes,
         )
 
     def _estimates(self) -> Sequence[Estimate]:

@@ -132,17 +132,28 @@ def measured(model: Path, memory_settings: str, arena_bytes: int = 0) -> dict[st
     return found
 
 
-def test_the_meter_finds_the_live_set_of_a_network_whose_tensors_are_known(tmp_path: Path) -> None:
-    """A chain of ops that can't work in place holds two feature maps at once, the input beside them."""
+def chain_that_copies(size: int) -> ModelProto:
+    """Ops that can't work in place: two feature maps live at once, the input beside them."""
     names = ["x", "a", "b", "c", "d", "e", "last"]
     ops = ["Sin", "Cos", "Sin", "Cos", "Sin", "Cos"]
     nodes = [helper.make_node(op, [given], [made]) for op, given, made in zip(ops, names, names[1:], strict=False)]
-    model = sketch(*nodes, helper.make_node("GlobalAveragePool", ["last"], ["y"]), weights={})
-    onnx.save(model, tmp_path / "m.onnx")
+    return sketch(*nodes, helper.make_node("GlobalAveragePool", ["last"], ["y"]), weights={}, size=size)
+
+
+def test_the_meter_finds_the_live_set_of_a_network_whose_tensors_are_known(tmp_path: Path) -> None:
+    onnx.save(chain_that_copies(256), tmp_path / "m.onnx")
     found = measured(tmp_path / "m.onnx", "lean")
     size = 16 * 256 * 256 * 4
     assert found["inputs_bytes"] == size
     assert found["peak_bytes"] == pytest.approx(3 * size, rel=0.02)
+
+
+def test_a_small_network_holds_what_is_predicted_in_every_lean_session(tmp_path: Path) -> None:
+    model = chain_that_copies(32)
+    onnx.save(model, tmp_path / "m.onnx")
+    expected = predict_peak(read(model), "lean").peak_bytes
+    for _ in range(3):
+        assert measured(tmp_path / "m.onnx", "lean")["peak_bytes"] == pytest.approx(expected, abs=8 * 4096)
 
 
 @pytest.mark.parametrize("memory_settings", ["default", "lean", "arena"])

@@ -26,7 +26,7 @@ Settings = Literal["default", "lean", "arena"]
 """`default`: arena, memory reuse and memory pattern on. `lean`: all three off, and every tensor given back to the
 system at once. `arena`: only the arena on, with a first region of a chosen size."""
 
-_RUN_BYTES = {"default": 16 * 1024, "lean": 64 * 1024, "arena": 10 * 1024}
+_RUN_BYTES = {"default": 16 * 1024, "lean": 48 * 1024, "arena": 10 * 1024}
 _MOST_FITTED = 4
 """Orders that a first region is fitted to; the others only say how much it may become."""
 _REGION_SHARES = (*(0.4 + 0.025 * i for i in range(32)), 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 2.3, 2.6, 3.0)
@@ -35,7 +35,7 @@ _QUICK_SHARES = (0.6, 0.75, 0.9, 1.0, 1.2, 2.0)
 _QUICK_ORDERS = 3
 _MOST_REGIONS = 6
 """Those that are tried in more than one run."""
-_NODE_BYTES = {"default": 128, "lean": 48, "arena": 56}
+_NODE_BYTES = {"default": 128, "lean": 60, "arena": 56}
 """What a run, and each node of it, touches of the heap beside tensors."""
 _SPARE_BYTES, _SMALL_REGION = 4 * PAGE, 1 << 20
 """What the arena of a small network may need beyond what is predicted."""

@@ -288,7 +288,7 @@ def memory(
         raise RuntimeError("peak memory needs a process of its own")
     if not PeakMeter.is_available():
         return {"peak_bytes": None, "reason": "needs /proc/self/clear_refs and smaps_rollup of Linux"}
-    meter = PeakMeter()
+    meter = PeakMeter(maps_all=settings == "lean")
     pin(min(os.sched_getaffinity(0)) if cpu is None else cpu, threads)
     before = meter.level()
     map_by_themselves(128 * 1024)
@@ -312,12 +312,16 @@ class PeakMeter:
     The kernel counts pages in batches for each CPU, and its high-water mark may be off by a batch of 32 or 64 pages.
     So the counters are flushed by giving back many pages at once, and each measurement is shifted by a few pages
     against the one before: the largest of some is right to those few pages. Several threads on several CPUs blur it.
+
+    Where runs map and unmap every tensor (`maps_all`), they flush the counters themselves, each time at the same place, and
+    no shift helps. There the most that was mapped for a while counts, which is exact, with the pages that stayed.
     """
 
     STEP_PAGES, BATCH_PAGES = 16, 256
 
-    def __init__(self) -> None:
+    def __init__(self, maps_all: bool = False) -> None:
         self.libc = ctypes.CDLL(None)
+        self.maps_all = maps_all
         self.kept: list[mmap.mmap] = []
         self.base: int | None = None
         for start, end, file in self.mappings():
@@ -358,9 +362,39 @@ class PeakMeter:
         shift = len(self.kept) * self.STEP_PAGES * mmap.PAGESIZE
         self.flush()
         Path("/proc/self/clear_refs").write_text("5")
+        if self.maps_all:
+            return self.mapped_for_a_while(run) + self.resident() - self.base - shift
         run()
         peak = self.figure("/proc/self/status", "VmHWM")
         return max(peak, self.resident()) - self.base - shift
+
+    def mapped_for_a_while(self, run: Callable[[], Any]) -> int:
+        """The most that was mapped during a run and no more behind it, the heap apart.
+
+        What else is mapped brings the size of the process above its highest one so far, so that every page shows.
+        """
+        heap = self.heap_bytes()
+        spare = self.figure("/proc/self/status", "VmPeak") - self.mapped_bytes()
+        filled = mmap.mmap(-1, spare + mmap.PAGESIZE, prot=0)
+        before = self.mapped_bytes()
+        run()
+        after = self.mapped_bytes()
+        peak = self.figure("/proc/self/status", "VmPeak")
+        grown = max(self.heap_bytes() - heap, 0)
+        filled.close()
+        return max(peak - before - grown, 0) - max(after - before - grown, 0)
+
+    @staticmethod
+    def mapped_bytes() -> int:
+        """All that is mapped, read without a buffer, which would be mapped then."""
+        file = os.open("/proc/self/statm", os.O_RDONLY)
+        try:
+            return mmap.PAGESIZE * int(os.read(file, 64).split()[0])
+        finally:
+            os.close(file)
+
+    def heap_bytes(self) -> int:
+        return sum(end - start for start, end, name in self.mappings() if name == "[heap]")
 
     def resident(self) -> int:
         return self.figure("/proc/self/smaps_rollup", "Rss")
@@ -420,7 +454,8 @@ def apply_memory_settings(options: ort.SessionOptions, settings: str, arena_byte
     options.enable_mem_pattern = False
     if settings == "lean":
         options.enable_cpu_mem_arena = False
-        map_by_themselves(16 * 1024)
+        map_by_themselves(4096)
+        keep_no_spare_heap()
     else:
         arena = {
             "max_mem": 0,
@@ -441,6 +476,14 @@ def map_by_themselves(least_bytes: int) -> None:
     """
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(-3, least_bytes)  # M_MMAP_THRESHOLD
+
+
+def keep_no_spare_heap() -> None:
+    """The heap's end is no larger than what is asked for; what is free there would take tensors in and keep pages."""
+    with contextlib.suppress(AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(-2, 0)  # M_TOP_PAD
+        libc.mallopt(-1, 0)  # M_TRIM_THRESHOLD
 
 
 LEVELS = {"all": "ENABLE_ALL", "extended": "ENABLE_EXTENDED", "basic": "ENABLE_BASIC", "none": "DISABLE_ALL"}
