@@ -28,7 +28,7 @@ from edgewright.profiling.local import start
 from edgewright.units import format_bytes
 
 SHARES = (0.8, 0.6, 0.45, 0.3, 0.2)
-"""Budgets as shares of the untiled network's predicted peak; where one can't be met, others above the least that can."""
+"""Budgets as shares of the untiled network's predicted peak; for those that can't be met, others that can."""
 SLOWDOWN = 1.1
 SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "pnet": {"input_1": (1, 480, 640, 3)},

@@ -56,7 +56,7 @@ class DataError(EdgewrightError):
 
 
 class BudgetError(EdgewrightError):
-    """A budget is no size or time, or can't be met; then `least_bytes` is the least that could be, where that is known."""
+    """A budget is no size or time, or can't be met; then `least_bytes` is the least that could be, if that is known."""
 
     def __init__(self, message: str, least_bytes: int | None = None) -> None:
         super().__init__(message)

@@ -1,6 +1,7 @@
 """The axes along which tensors are cut into tiles, and which indices of an input's axis a range of outputs needs."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from edgewright.graph.types import Shape, Tensor
@@ -43,8 +44,13 @@ def tiled_axes(tensor: Tensor) -> Shape:
 
     Empty where there is neither.
     """
-    space = tuple(i for i, letter in enumerate(tensor.axes) if letter not in "NC")
-    leading = leading_axis(tensor.shape)
+    return _tiled_axes(tensor.axes, tensor.shape)
+
+
+@cache
+def _tiled_axes(axes: str, shape: Shape) -> Shape:
+    space = tuple(i for i, letter in enumerate(axes) if letter not in "NC")
+    leading = leading_axis(shape)
     return space if space or leading is None else (leading,)
 
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgewright.tiling.estimate import Candidates, Floats, Ints
-from edgewright.tiling.estimate_strips import mixed_candidates, strip_candidates
+from edgewright.tiling.estimate_strips import strip_candidates
 from edgewright.tiling.estimate_tiles import tile_candidates
 from edgewright.tiling.outline import Outline
 from edgewright.tiling.rates import Rates
 from edgewright.tiling.space import Space
 
-_SWEEPS = {"recompute": tile_candidates, "carry": strip_candidates, "mixed": mixed_candidates}
 _MOST_STATES = 400
 
 
@@ -100,10 +99,12 @@ def _candidates(outline: Outline, rates: Rates, space: Space, end: int) -> Itera
     if not step.tileable:
         return
     starts = frozenset(outline.cuts)
-    for halo in space.halos:
-        grids = space.grids(outline.features[step.makes[-1]], halo, outline.is_tall)
-        if grids:
-            yield from _SWEEPS[halo](outline, rates, end, starts, grids, space.longest)
+    last = outline.features[step.makes[-1]]
+    if "recompute" in space.halos and (grids := space.grids(last, "recompute", outline.is_tall)):
+        yield from tile_candidates(outline, rates, end, starts, grids, space.longest)
+    halos = tuple(halo for halo in space.halos if halo != "recompute")
+    if halos and (grids := space.grids(last, "carry")):
+        yield from strip_candidates(outline, rates, end, starts, grids, space.longest, halos)
 
 
 def _peaks(outline: Outline, candidates: Candidates) -> Ints:
@@ -123,8 +124,8 @@ def _edges(outline: Outline, candidates: Candidates) -> _Edges:
 
 
 def _blocks(candidates: Candidates, chosen: Ints) -> tuple[Block, ...]:
-    start, end, halo = candidates.start, candidates.end, candidates.halo
-    return tuple(Block(start, end, candidates.grids[i], halo, int(candidates.extra_macs[i])) for i in chosen)
+    start, end, found = candidates.start, candidates.end, candidates
+    return tuple(Block(start, end, found.grids[i], found.halos[i], int(found.extra_macs[i])) for i in chosen)
 
 
 def _arrive(fronts: dict[int, _Front], edges: list[_Edges], limit: int) -> _Front:

@@ -34,7 +34,7 @@ class Candidates:
 
     start: int
     end: int
-    halo: str
+    halos: tuple[str, ...]
     grids: tuple[tuple[int, int], ...]
     peak_bytes: Ints
     last_bytes: Ints

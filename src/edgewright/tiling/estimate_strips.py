@@ -1,6 +1,6 @@
 """Peak and time of groups whose strips carry rows over; see `estimate`, and `carry` for what is kept when."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,22 +22,6 @@ from edgewright.tiling.rates import Rates
 from edgewright.tiling.strip_rows import Read, StripRows, shifted
 
 
-def mixed_candidates(
-    outline: Outline, rates: Rates, end: int, starts: frozenset[int], grids: Grids, longest: int
-) -> Iterator[Candidates]:
-    """Those of mixed halos, as far as they differ from strips that carry everything."""
-    steps = reached(outline, end, longest)
-    alike: dict[frozenset[str], list[tuple[int, int]]] = {}
-    for grid in grids:
-        alike.setdefault(outline.again(grid[0]), []).append(grid)
-    for again, its in alike.items():
-        first = next((index for index in steps if not again.isdisjoint(outline.steps[index].makes)), -1)
-        if first >= 0:
-            for found in strip_candidates(outline, rates, end, starts, tuple(its), longest, again):
-                if found.start <= first:
-                    yield replace(found, halo="mixed")
-
-
 def strip_candidates(
     outline: Outline,
     rates: Rates,
@@ -45,22 +29,48 @@ def strip_candidates(
     starts: frozenset[int],
     grids: Grids,
     longest: int,
-    again: frozenset[str] = frozenset(),
+    halos: tuple[str, ...] = ("carry",),
 ) -> Iterator[Candidates]:
-    """Candidates that end before op `end`, for every begin in `starts` that is reached, the nearest first."""
+    """Candidates that end before op `end`, for every begin in `starts` that is reached, the nearest first.
+
+    Those of the halo `mixed` count as far as they differ from strips that carry everything.
+    """
     steps = list(reached(outline, end, longest))
-    if not steps:
+    ways = [way for halo in halos for grid in grids if (way := _Way.of(outline, grid, halo, steps)) is not None]
+    if not ways:
         return
-    rows = StripRows(outline, end, tuple(count for count, _ in grids), again)
+    rows = StripRows(outline, end, tuple(way.grid[0] for way in ways), tuple(way.again for way in ways))
     for index in steps:
         rows.find(index)
-    sweep = _Sweep(outline, rates, rows, grids)
+    sweep, least = _Sweep(outline, rates, rows, ways), np.array([way.first for way in ways])
     for index in steps:
         if index in rows.reads:
             begin = group_begin(outline, rows.reads, starts, index)
             found = sweep.step(index, begin is not None)
             if found is not None and begin is not None:
-                yield replace(found, start=begin)
+                yield replace(found, start=begin, valid=found.valid & (begin <= least))
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How strips of a group may go: how many, their halo, the tensors whose rows are computed again.
+
+    `first` is the last op that makes one of these; a group with it alone differs from one that carries everything.
+    """
+
+    grid: tuple[int, int]
+    halo: str
+    again: frozenset[str]
+    first: int
+
+    @staticmethod
+    def of(outline: Outline, grid: tuple[int, int], halo: str, steps: Sequence[int]) -> "_Way | None":
+        """None where nothing is computed again by these ops, from the last one backward, though the halo is mixed."""
+        if halo != "mixed":
+            return _Way(grid, halo, frozenset(), len(outline.steps))
+        again = outline.again(grid[0])
+        first = next((index for index in steps if not again.isdisjoint(outline.steps[index].makes)), None)
+        return None if first is None else _Way(grid, halo, again, first)
 
 
 @dataclass(frozen=True)
@@ -103,8 +113,9 @@ class _Sweep:
     most bytes less all rows that the group keeps (`kept`): which of them live depends on where the group begins.
     """
 
-    def __init__(self, outline: Outline, rates: Rates, rows: StripRows, grids: Grids) -> None:
-        self.outline, self.rates, self.rows, self.grids = outline, rates, rows, grids
+    def __init__(self, outline: Outline, rates: Rates, rows: StripRows, ways: Sequence[_Way]) -> None:
+        self.outline, self.rates, self.rows = outline, rates, rows
+        self.grids, self.halos = tuple(way.grid for way in ways), tuple(way.halo for way in ways)
         self.nothing: Ints = np.zeros(rows.shape, np.int64)
         self.pending, self.kept, self.pieces = self.nothing, self.nothing, self.nothing
         self.peak = self.nothing - (1 << 60)
@@ -112,8 +123,8 @@ class _Sweep:
         self.moments: dict[int, _Moment] = {}
         self.inside: dict[int, Ints] = {}
         self.views: dict[tuple[int, str], _View] = {}
-        self.valid: Bools = np.ones(len(grids), np.bool_)
-        self.costs = Costs(outline, rates, len(grids))
+        self.valid: Bools = np.ones(len(ways), np.bool_)
+        self.costs = Costs(outline, rates, len(ways))
         self.output_bytes = self.largest = 0
         self.tensors: dict[str, _Tensor] = {}
 
@@ -334,7 +345,7 @@ class _Sweep:
             peaks = np.where(strips == final, ended, peaks)
         joined_s = self.rates.copy_s(self.output_bytes) + self.rates.op_s
         return Candidates(
-            start, self.rows.end, "carry", self.grids, np.where(strips <= final, peaks, 0).max(axis=1), last,
+            start, self.rows.end, self.halos, self.grids, np.where(strips <= final, peaks, 0).max(axis=1), last,
             self.costs.total_s(joined_s), np.rint(self.costs.macs).astype(np.int64), self.valid, self.output_bytes,
             self.largest,
         )  # fmt: skip

@@ -234,7 +234,7 @@ class _Sweep:
         joins = np.array([rows + 1 if rows > 1 and columns > 1 else 1 for rows, columns in self.grids])
         joined_s = joins * self.rates.op_s + np.minimum(joins, 2) * self.rates.copy_s(self.output_bytes)
         return Candidates(
-            start, self.end, "recompute", self.grids, peak, last, self.costs.total_s(joined_s),
+            start, self.end, ("recompute",) * len(self.grids), self.grids, peak, last, self.costs.total_s(joined_s),
             np.rint(self.costs.macs).astype(np.int64), self.valid.copy(), self.output_bytes, self.largest,
         )  # fmt: skip
 

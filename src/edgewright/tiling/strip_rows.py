@@ -30,14 +30,13 @@ def shifted(values: Ints) -> Ints:
 class StripRows:
     """One end of a group; arrays have a row for each count of strips, and a column for each strip.
 
-    Strips past the last one make nothing: their end is that of the last. Rows of the tensors `again` are made in each
-    strip that reads them.
+    Strips past the last one make nothing: their end is that of the last. Rows of the tensors `again`, which each count
+    has of its own, are made in each strip that reads them.
     """
 
-    def __init__(
-        self, outline: Outline, end: int, counts: tuple[int, ...], again: frozenset[str] = frozenset()
-    ) -> None:
-        self.outline, self.end, self.counts, self.again = outline, end, counts, again
+    def __init__(self, outline: Outline, end: int, counts: tuple[int, ...], again: tuple[frozenset[str], ...]) -> None:
+        self.outline, self.end, self.counts = outline, end, counts
+        self.again = {name: np.array([[name in one] for one in again]) for name in frozenset().union(*again)}
         self.shape = len(counts), max(counts)
         self.least = outline.features[outline.steps[end - 1].makes[-1]].rows
         self.ends: dict[str, Ints] = {}
@@ -73,11 +72,12 @@ class StripRows:
         if not self.is_again(feature):
             return shifted(self.ends[feature.name])
         if feature.name not in self.first:
-            low = self.lows[feature.name] // block * block
-            self.first[feature.name] = np.minimum(low, self.ends[feature.name])
+            low, stop = self.lows[feature.name] // block * block, self.ends[feature.name]
+            self.first[feature.name] = np.where(self.again[feature.name], np.minimum(low, stop), shifted(stop))
         return self.first[feature.name]
 
     def is_again(self, feature: Feature) -> bool:
+        """Whether some counts of strips make its rows again."""
         return feature.name in self.again and not feature.leaves(self.end)
 
     def made(self, feature: Feature) -> Ints:
@@ -88,12 +88,12 @@ class StripRows:
     def keeps_from(self, feature: Feature) -> Ints:
         """The first row of a tensor that any later strip reads, or its end by then."""
         stop = self.ends[feature.name]
-        if feature.name not in self.lows or self.is_again(feature):
+        if feature.name not in self.lows:
             return stop
         later = np.concatenate([self.lows[feature.name][:, 1:], np.full_like(stop[:, :1], _NEVER)], axis=1)
         first = np.minimum.accumulate(later[:, ::-1], axis=1)[:, ::-1]
         kept: Ints = np.minimum(first, stop)
-        return kept
+        return np.where(self.again[feature.name], stop, kept) if self.is_again(feature) else kept
 
     def _parts(self, size: int) -> Ints:
         width = self.shape[1]

@@ -19,10 +19,15 @@ _LOWEST = -(1 << 62)
 
 
 class Arena:
-    """The state of the arena over several runs; addresses are virtual, with a wide gap between regions."""
+    """The state of the arena over several runs; addresses are virtual, with a wide gap between regions.
+
+    Where chunks are always split, first regions from `same_from` bytes to below `same_below` would have gone the same
+    way: their free end compares in the same way with all that was asked for, and with all that was taken.
+    """
 
     def __init__(self, first_region_bytes: int = _FIRST_REGION, most_dead_bytes: int = _MOST_DEAD) -> None:
-        self.next_region_bytes = first_region_bytes
+        self.first_region_bytes = self.next_region_bytes = first_region_bytes
+        self.same_from, self.same_below = 0, 1 << 62
         self.most_dead_bytes = most_dead_bytes
         self.regions: list[tuple[int, int]] = []
         self.free: list[tuple[int, int]] = []
@@ -45,6 +50,11 @@ class Arena:
         """Bytes that were written for the first time since loading."""
         return self.touched_bytes - self.loaded[0]
 
+    def own_table_bytes(self, first_region_bytes: int | None = None) -> int:
+        """Bytes of the table of the first region, or of one of another size, where runs and not loading made it."""
+        size = self.first_region_bytes if first_region_bytes is None else first_region_bytes
+        return size // _TABLE_SHARE if self.table_bytes and not self.loaded[1] else 0
+
     def load(self, sizes_bytes: Iterable[tuple[int, bool]]) -> None:
         """Allocates what is needed while a network is loaded, each with whether it stays."""
         for number, (size, stays) in enumerate(sizes_bytes):
@@ -66,8 +76,9 @@ class Arena:
         if found == len(self.free):
             self.extend(size)
             found = bisect_left(self.free, (size, _LOWEST))
-        have, start = self.free[found]
-        self.forget(start)
+        self.compare(found, size)
+        have, start = self.free.pop(found)
+        del self.free_at[start], self.free_end[start + have]
         taken = size if have >= 2 * size or have - size >= self.most_dead_bytes else have
         if taken < have:
             self.put(start + taken, have - taken)
@@ -97,6 +108,8 @@ class Arena:
             self.next_region_bytes *= 2
             grown = True
         region = self.next_region_bytes
+        if grown or self.regions:
+            self.same_from, self.same_below = self.first_region_bytes, self.first_region_bytes + 1
         if not grown:
             self.next_region_bytes = min(2 * region, max(_MOST_DOUBLED, region))
         # later regions lie below earlier ones, as mmap hands out addresses
@@ -104,6 +117,20 @@ class Arena:
         self.regions.append((start, region))
         self.table_bytes += region // _TABLE_SHARE
         self.put(start, region)
+
+    def compare(self, found: int, size: int) -> None:
+        """Notes which sizes of the first region, whose end is at address 0, would let this chunk be taken as well."""
+        have, start = self.free[found]
+        end = self.free_end.get(0, 0)
+        before = self.first_region_bytes + end
+        if start == end:
+            self.same_from = max(self.same_from, before + size)
+            if found + 1 < len(self.free):
+                self.same_below = min(self.same_below, before + self.free[found + 1][0])
+        elif -end >= have:
+            self.same_from = max(self.same_from, before + have)
+        else:
+            self.same_below = min(self.same_below, before + size)
 
     def put(self, start: int, size: int) -> None:
         insort(self.free, (size, start))
@@ -118,8 +145,10 @@ class Arena:
     def touch(self, start: int, stop: int) -> None:
         """Counts pages that are written for the first time."""
         start, stop = start // PAGE * PAGE, -(-stop // PAGE) * PAGE
-        at = bisect_left(self.touched, (start, start))
+        at = bisect_left(self.touched, (start + 1, start))
         if at and self.touched[at - 1][1] >= start:
+            if self.touched[at - 1][1] >= stop:
+                return
             at -= 1
         last = at
         while last < len(self.touched) and self.touched[last][0] <= stop:

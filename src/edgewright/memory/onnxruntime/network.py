@@ -181,9 +181,10 @@ class Network:
             elif node.index not in visited:
                 visited.add(node.index)
                 stack.append((node, True))
-                made = (self.makers.get(name) for name in node.inputs)
-                before = {maker.index: maker for maker in made if maker is not None and maker.index not in visited}
-                stack.extend((before[index], False) for index in sorted(before))
+                made = [maker for name in node.inputs if (maker := self.makers.get(name)) is not None]
+                if len(made) > 1:
+                    made = [maker for _, maker in sorted({maker.index: maker for maker in made}.items())]
+                stack += [(maker, False) for maker in made if maker.index not in visited]
         return found
 
 

@@ -1,12 +1,11 @@
 """The peak of a network under each of ONNX Runtime's settings."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
 from edgewright.graph.types import Graph, LayerSpec
-from edgewright.memory.onnxruntime.arena import PAGE
 from edgewright.memory.onnxruntime.blocked import reorders, to_blocks
 from edgewright.memory.onnxruntime.fusions import (
     expand_functions,
@@ -20,7 +19,8 @@ from edgewright.memory.onnxruntime.fusions import (
 from edgewright.memory.onnxruntime.network import Network
 from edgewright.memory.onnxruntime.planner import Event, events, is_of_loading
 from edgewright.memory.onnxruntime.quantized import fold_quantization, to_channels_last
-from edgewright.memory.onnxruntime.replay import arena_peak, live_bytes, mapped_peak, pattern_peak, region_peak
+from edgewright.memory.onnxruntime.regions import Regions, best_region, quick_region
+from edgewright.memory.onnxruntime.replay import live_bytes, mapped_peak, pattern_peak
 
 Settings = Literal["default", "lean", "arena"]
 """`default`: arena, memory reuse and memory pattern on. `lean`: all three off, and every tensor given back to the
@@ -29,16 +29,9 @@ system at once. `arena`: only the arena on, with a first region of a chosen size
 _RUN_BYTES = {"default": 16 * 1024, "lean": 48 * 1024, "arena": 10 * 1024}
 _MOST_FITTED = 4
 """Orders that a first region is fitted to; the others only say how much it may become."""
-_REGION_SHARES = (*(0.4 + 0.025 * i for i in range(32)), 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 2.3, 2.6, 3.0)
-"""Sizes of a first region that are tried, by what is written of one that never ends."""
-_QUICK_SHARES = (0.6, 0.75, 0.9, 1.0, 1.2, 2.0)
 _QUICK_ORDERS = 3
-_MOST_REGIONS = 6
-"""Those that are tried in more than one run."""
 _NODE_BYTES = {"default": 128, "lean": 60, "arena": 56}
 """What a run, and each node of it, touches of the heap beside tensors."""
-_SPARE_BYTES, _SMALL_REGION = 4 * PAGE, 1 << 20
-"""What the arena of a small network may need beyond what is predicted."""
 _PACKING_BYTES = 32 * 1024
 """What products touch of the stack to pack a matrix that was not known when the network was loaded."""
 
@@ -76,6 +69,7 @@ class _Trial:
 
     names: tuple[str, ...]
     events: tuple[Event, ...]
+    regions: Regions
 
 
 def predict_peak(
@@ -103,9 +97,9 @@ def predict_peak(
     trials = [trial for one in networks for trial in _trials(one, settings, threads, tried)]
     region = arena_bytes or 0
     if is_quick:
-        region = min(_regions(trials[0].events, _QUICK_SHARES))[1]
+        region = quick_region(trials[0].regions)
     elif settings == "arena" and arena_bytes is None:
-        region = best_region([trial.events for trial in trials[:_MOST_FITTED]])
+        region = best_region([trial.regions for trial in trials[:_MOST_FITTED]])
     taken, trial = max(((_resident(one, settings, region), one) for one in trials), key=lambda pair: pair[0])
     resident = taken + _RUN_BYTES[settings] + _NODE_BYTES[settings] * len(trial.names) + _packing_bytes(network)
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
@@ -180,29 +174,6 @@ def folded(graph: Graph, open_inputs: Collection[str] = (), merges: bool = True)
     return network
 
 
-def best_region(runs: Sequence[Sequence[Event]]) -> int:
-    """The size of an arena's first region that leaves the least resident, in the worst of some sequences of events.
-
-    A region a good deal larger than what is written of it fragments least, as its end is never the best fit. A small
-    one is also looked at with some pages less: where a few tensors more than predicted do not fit, the arena takes
-    a second region for them.
-    """
-    sizes = [size for _, size in sorted(_regions(runs[0], _REGION_SHARES))[:_MOST_REGIONS]]
-
-    def most(size: int) -> int:
-        tried = {size, size - _SPARE_BYTES if _SPARE_BYTES < size < _SMALL_REGION else size}
-        return max(region_peak(run, one) for run in runs for one in tried)
-
-    return min(sizes, key=most)
-
-
-def _regions(run: Sequence[Event], shares: Sequence[float]) -> list[tuple[int, int]]:
-    """What stays resident with a first region of some sizes, and these sizes."""
-    most = arena_peak(run, 1 << 40, runs=1).touched_bytes
-    sizes = [-(-int(share * most) // PAGE) * PAGE + 5 * PAGE for share in shares]
-    return [(arena_peak(run, size, runs=1).resident_bytes, size) for size in sizes]
-
-
 def _trials(network: Network, settings: Settings, threads: int, orders: int) -> list[_Trial]:
     found: dict[tuple[str, ...], _Trial] = {}
     for seed in range(max(orders, 1)):
@@ -211,7 +182,8 @@ def _trials(network: Network, settings: Settings, threads: int, orders: int) -> 
         order = network.order()
         names = tuple(node.name for node in order)
         if names not in found:
-            found[names] = _Trial(names, tuple(events(network, order, settings == "default", threads)))
+            made = tuple(events(network, order, settings == "default", threads))
+            found[names] = _Trial(names, made, Regions(made))
     return list(found.values())
 
 
@@ -219,7 +191,7 @@ def _resident(trial: _Trial, settings: Settings, region: int) -> int:
     if settings == "lean":
         return mapped_peak(trial.events)
     if settings == "arena":
-        return region_peak(trial.events, region)
+        return trial.regions.peak(region)
     return pattern_peak(trial.events).resident_bytes
 
 

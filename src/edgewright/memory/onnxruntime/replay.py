@@ -9,9 +9,8 @@ MMAP_THRESHOLD_BYTES = 4096
 """Blocks of at least so much are mapped by themselves in the lean settings, and given back when they are freed."""
 
 _HEADER_BYTES = 64
-_HEAP_BESIDE_BYTES = 24 * 1024
+_BESIDE_BYTES, _MOST_BESIDE_BYTES = 2 * 1024, 24 * 1024
 _PATTERN_GRAIN = 256
-_SPARED_SHARE, _MOST_SPARED_BYTES = 128, 16 * 1024
 
 
 def live_bytes(events: Sequence[Event], cost: Callable[[int], int] = lambda size: size) -> Iterator[tuple[Event, int]]:
@@ -47,38 +46,40 @@ def mapped_peak(events: Sequence[Event]) -> int:
         (small if event.name in in_heap else mapped).append(event)
     most = max((total for _, total in live_bytes(mapped, mapped_bytes)), default=0)
     heap = arena_peak([event for event in small if not is_of_loading(event)], 1 << 40, runs=2)
-    return most + heap.written_bytes + (_HEAP_BESIDE_BYTES if heap.written_bytes else 0)
+    beside = min(_BESIDE_BYTES * sum(event.size_bytes > 0 for event in small), _MOST_BESIDE_BYTES)
+    return most + heap.written_bytes + beside
 
 
 def arena_peak(
-    events: Sequence[Event], first_region_bytes: int | None = None, runs: int = 2, spared_bytes: int = 0
+    events: Sequence[Event],
+    first_region_bytes: int | None = None,
+    runs: int = 2,
+    kept_bytes: int = 0,
+    most_bytes: int | None = None,
 ) -> Arena:
     """The arena after some runs; its first region has the given size, or the one of the default settings.
 
-    `spared_bytes` of it are taken from loading on, beside what the events say of that.
+    `kept_bytes` of it are taken from loading on, beside what the events say of that. It ends where more than
+    `most_bytes` are resident, and with a run that leaves the arena as it found it, as all others would be the same.
     """
     arena = Arena() if first_region_bytes is None else Arena(first_region_bytes, LEAST_SPLIT_BYTES)
-    spared = [spared_bytes] if spared_bytes else []
     loading = [(event.size_bytes, event.kind == "kept") for event in events if is_of_loading(event)]
-    arena.load([*loading, *((size, True) for size in spared)])
+    arena.load([*loading, *([(kept_bytes, True)] if kept_bytes else [])])
+    most = arena.touched_bytes + arena.table_bytes + most_bytes if most_bytes is not None else 1 << 62
+    steps = [(event.name, event.size_bytes) for event in events if not is_of_loading(event)]
     for _ in range(runs):
-        for event in events:
-            if not is_of_loading(event):
-                _replay(arena, event)
+        before = list(arena.free)
+        for name, size in steps:
+            if not size:
+                arena.release(name)
+                continue
+            arena.allocate(name, size)
+            if arena.touched_bytes + arena.table_bytes > most:
+                return arena
         arena.end_run()
+        if arena.free == before:
+            break
     return arena
-
-
-def region_peak(events: Sequence[Event], first_region_bytes: int) -> int:
-    """Bytes of an arena with a first region of that size, in the worst case.
-
-    Kernels of some networks keep a little in the arena from loading on, which may just spoil a region that fits: the
-    more the larger the network is.
-    """
-    free = arena_peak(events, first_region_bytes)
-    large = min(free.written_bytes // _SPARED_SHARE, _MOST_SPARED_BYTES)
-    arenas = [arena_peak(events, first_region_bytes, spared_bytes=spared) for spared in (1024, large)]
-    return max(arena.resident_bytes for arena in (free, *arenas))
 
 
 def pattern_peak(events: Sequence[Event]) -> Arena:

@@ -313,8 +313,8 @@ class PeakMeter:
     So the counters are flushed by giving back many pages at once, and each measurement is shifted by a few pages
     against the one before: the largest of some is right to those few pages. Several threads on several CPUs blur it.
 
-    Where runs map and unmap every tensor (`maps_all`), they flush the counters themselves, each time at the same place, and
-    no shift helps. There the most that was mapped for a while counts, which is exact, with the pages that stayed.
+    Where runs map and unmap every tensor (`maps_all`), they flush the counters themselves, each time at the same place,
+    and no shift helps. There the most that was mapped for a while counts, which is exact, with the pages that stayed.
     """
 
     STEP_PAGES, BATCH_PAGES = 16, 256
