@@ -1,10 +1,11 @@
 """YOLOv2's first 16 layers under a memory limit with swap space: time against limit (MAFAT, arXiv 2107.06960, fig. 5).
 
-    python -m benchmarks.swap [--limits 128,96,64,48,40,32,28,24,20] [--folder FOLDER] [--budget 12MB]
+    python -m benchmarks.swap [--limits 128,96,64,48,40,32,28,24,20] [--folder FOLDER]
 
 Compared are the untiled network in the default settings and in those of an arena, MAFAT's fixed configuration 5x5/8/2x2
-with recomputed borders, and what `tile --memory` finds. The limit is on what loading the model and running it takes:
-weights, session and activations. Needs root, for the control group and the swap file; says so where it can't be had.
+with recomputed borders, and what `tile --memory` finds for the limit less twice the weights, which loading holds twice,
+or for the least that can be met. The limit is on what loading the model and running it takes: weights, session and
+activations. Needs root, for the control group and the swap file; says so where it can't be had.
 A run that takes longer than 120 s is stopped, and tighter limits are not tried any more. The kernel's out-of-memory
 killer ends some processes though swap space is free; each is started three times, and how often it was killed is told.
 """
@@ -27,10 +28,12 @@ from benchmarks.networks import NETWORKS
 from benchmarks.tiling import new_table, print_table
 
 import edgewright as ew
+from edgewright.errors import BudgetError
 from edgewright.formats import open as open_format
 from edgewright.graph.types import Graph
 from edgewright.tiling.lower import lower
 from edgewright.tiling.plan import FusedGroup, TilingPlan
+from edgewright.units import format_bytes
 
 KILLED = "out of memory"
 LONGEST_S = 120.0
@@ -48,6 +51,7 @@ class Case:
     path: Path
     settings: str
     arena_bytes: int = 0
+    peak_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -67,34 +71,42 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--limits", default="128,96,64,48,40,32,28,24,20", help="in MB, falling")
     parser.add_argument("--folder", type=Path, help="where the swap file and the models are written, on a disk")
-    parser.add_argument("--budget", default="12MB", help="of the plan that is searched for")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # so that all is taken down again
     limits = [int(float(text) * 1e6) for text in options.limits.split(",")]
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        found = cases(Path(name), options.budget)
+        fixed, planned = cases(Path(name), limits)
         try:
             with limited_memory(Path(name)) as group:
-                report(measured(group, found, limits), found)
+                report(measured(group, fixed, planned, limits), fixed, planned)
         except UnavailableError as error:
             print(f"time under a memory limit can't be measured here: {error}")
 
 
-def cases(folder: Path, budget: str) -> list[Case]:
-    """The files that are compared."""
-    untiled, tiled, fixed = folder / "untiled.onnx", folder / "tiled.onnx", folder / "mafat.onnx"
+def cases(folder: Path, limits: Sequence[int]) -> tuple[list[Case], dict[int, Case]]:
+    """The files that are compared at every limit, and what is planned for each."""
+    untiled, fixed = folder / "untiled.onnx", folder / "mafat.onnx"
     onnx.save(NETWORKS["yolov2_16"](), untiled)
-    ew.tile(untiled, tiled, memory=budget, settings="arena", check=False)
     form = open_format(untiled)
     graph = form.read(untiled)
     form.apply(untiled, lower(graph, mafat(graph)), fixed)
-    arenas = {path: ew.memory(path, settings="arena").arena_bytes for path in (untiled, tiled, fixed)}
-    return [
+    arenas = {path: ew.memory(path, settings="arena").arena_bytes for path in (untiled, fixed)}
+    same = [
         Case("untiled, default", untiled, "default"),
         Case("untiled, arena", untiled, "arena", arenas[untiled]),
         Case("MAFAT 5x5/8/2x2", fixed, "arena", arenas[fixed]),
-        Case(f"edgewright, {budget}", tiled, "arena", arenas[tiled]),
     ]
+    return same, {limit: planned_for(limit, untiled, folder / f"tiled {limit}.onnx") for limit in limits}
+
+
+def planned_for(limit: int, untiled: Path, tiled: Path) -> Case:
+    """What `tile` finds for a limit."""
+    budget = max(limit - 2 * ew.memory(untiled).weights_bytes, 1)
+    try:
+        found = ew.tile(untiled, tiled, memory=budget, settings="arena", check=False)
+    except BudgetError as error:
+        found = ew.tile(untiled, tiled, memory=error.least_bytes, settings="arena", check=False)
+    return Case("edgewright", tiled, "arena", found.arena_bytes, found.peak_after_bytes)
 
 
 def mafat(graph: Graph, layers: int = 8) -> TilingPlan:
@@ -112,11 +124,14 @@ def mafat(graph: Graph, layers: int = 8) -> TilingPlan:
     )
 
 
-def measured(group: MemoryGroup, found: Sequence[Case], limits: Sequence[int]) -> dict[int, list[Outcome]]:
+def measured(
+    group: MemoryGroup, fixed: Sequence[Case], planned: Mapping[int, Case], limits: Sequence[int]
+) -> dict[int, list[Outcome]]:
     """What came of each case at each limit, from the loosest limit to the tightest; cases take turns."""
     table: dict[int, list[Outcome]] = {}
     slow: set[Case] = set()
     for limit in sorted(limits, reverse=True):
+        found = [*fixed, planned[limit]]
         outcomes: dict[Case, list[Outcome]] = {case: [] for case in found}
         for case in [case for _ in range(ROUNDS) for case in found]:
             outcome = Outcome(None, "not tried") if case in slow else run(group, case, limit)
@@ -174,20 +189,21 @@ def next_line(child: "subprocess.Popen[bytes]", timeout_s: float) -> str | None:
     return child.stdout.readline().decode()
 
 
-def report(found: Mapping[int, Sequence[Outcome]], compared: Sequence[Case]) -> None:
+def report(found: Mapping[int, Sequence[Outcome]], fixed: Sequence[Case], planned: Mapping[int, Case]) -> None:
     """The table, and what follows from it."""
-    table = new_table("limit", *(case.name for case in compared))
+    names = [*(case.name for case in fixed), "edgewright"]
+    table = new_table("limit", *names, "its predicted peak")
     for limit, outcomes in found.items():
-        table.add_row(f"{limit / 1e6:.0f} MB", *map(str, outcomes))
+        table.add_row(f"{limit / 1e6:.0f} MB", *map(str, outcomes), format_bytes(planned[limit].peak_bytes))
     print_table("Time of a run under a memory limit with swap space", table)
     ended = [limit for limit, outcomes in found.items() if outcomes[0].median_s is not None]
     if not ended:
         return
     tightest = min(ended)
     times = [outcome.median_s for outcome in found[tightest]]
-    for case, time_s in list(zip(compared, times, strict=True))[1:]:
+    for name, time_s in list(zip(names, times, strict=True))[1:]:
         told = "no time" if time_s is None or times[0] is None else f"{times[0] / time_s:.2f} times as fast"
-        print(f"at {tightest / 1e6:.0f} MB, the tightest limit at which the untiled network ends: {case.name}: {told}")
+        print(f"at {tightest / 1e6:.0f} MB, the tightest limit at which the untiled network ends: {name}: {told}")
 
 
 if __name__ == "__main__":

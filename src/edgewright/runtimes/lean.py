@@ -10,7 +10,7 @@ from edgewright.runtimes.lean_note import read_note
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-_MMAP_THRESHOLD_BYTES = 4096
+_MMAP_THRESHOLD_BYTES = 1024
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
 
@@ -24,7 +24,7 @@ def lean_session(
     """A session with the memory settings that a promise of peak memory needs: those that `tile` noted in the file, or
     `settings`; `lean` where neither says.
 
-    `lean` switches ONNX Runtime's arena, memory reuse and memory pattern off, and has glibc map every tensor of 4 KiB
+    `lean` switches ONNX Runtime's arena, memory reuse and memory pattern off, and has glibc map every tensor of 1 KiB
     or more by itself: peaks are those of lifetimes, but each tensor's pages come fresh from the system, which costs
     time. `arena` keeps the arena, with a first region of `arena_bytes` (as predicted; 0 leaves it to the runtime):
     as fast as the default settings, some per cent more memory than `lean`. What `lean` asks of glibc holds for the
@@ -60,7 +60,7 @@ def _noted(path: Path) -> "tuple[Literal['lean', 'arena'], int] | None":
 
 
 def return_at_once() -> bool:
-    """Has glibc give freed blocks of 4 KiB or more back to the system; False where the C library can't do that.
+    """Has glibc give freed blocks of 1 KiB or more back to the system; False where the C library can't do that.
 
     The heap keeps no spare end either, which would take such blocks in and keep their pages.
     """

@@ -1,8 +1,9 @@
 """What ONNX Runtime's optimizer folds before it chooses a layout.
 
 Its first level folds constants into convolutions (ConvBNFusion, ConvMulFusion, ConvAddFusion), removes copies
-(EliminateIdentity, EliminateDropout), takes a Pad into the window behind it (PadFusion) and a bias into a product
-(MatMulAddFusion); its second level folds activations (ConvActivationFusion, GemmActivationFusion, QuickGeluFusion).
+(EliminateIdentity, EliminateDropout) and sums with a zero (NoopElimination), takes a Pad into the window behind it
+(PadFusion) and a bias into a product (MatMulAddFusion); its second level folds activations (ConvActivationFusion,
+GemmActivationFusion, QuickGeluFusion).
 Read from ONNX Runtime's sources and checked against the models that 1.31 writes after optimization.
 """
 
@@ -26,10 +27,8 @@ def fold_constants(network: Network) -> None:
     for node in list(network.nodes.values()):
         if node.index not in network.nodes:
             continue
-        if node.kind == "copy":
-            _remove_copy(network, node)
-        elif node.kind == "pad":
-            _fold_pad(network, node)
+        if (fold := _FOLDS.get(node.kind)) is not None:
+            fold(network, node)
     for node in list(network.nodes.values()):
         if node.index in network.nodes and node.kind in {*CONVS, "transposed_conv"}:
             while (follower := _foldable(network, node)) is not None:
@@ -233,6 +232,16 @@ def _remove_copy(network: Network, node: Node) -> None:
         network.absorb(network.makers[given], node)
 
 
+def _fold_start(network: Network, node: Node) -> None:
+    """A slice that begins at 0 once something was computed (see `edits.Slice.after`) needs no sum for that."""
+    if len(node.inputs) < 2 or tuple(node.op.attributes.get("starts", ())) != (0,):
+        return
+    adds = network.makers.get(node.inputs[1])
+    if adds is not None and adds.kind == "binary" and adds.variant == "add" and len(adds.inputs) == 1:
+        network.reread(node, [node.inputs[0], adds.inputs[0], *node.inputs[2:]])
+        network.remove_unread([adds])
+
+
 def _fold_pad(network: Network, node: Node) -> None:
     padding = node.op.attributes.get("padding", ())
     is_outer = all(before >= 0 and after >= 0 for before, after in padding) and not any(map(any, padding[:2]))
@@ -305,3 +314,7 @@ def _fold_sigmoid_product(network: Network, node: Node) -> None:
 
 def has_bias(node: Node) -> bool:
     return len(node.op.inputs) > 2 and bool(node.op.inputs[2])
+
+
+_FOLDS = {"copy": _remove_copy, "pad": _fold_pad, "slice": _fold_start}
+"""What is done to an op of each kind before convolutions take constants in."""

@@ -63,7 +63,7 @@ class Network:
         one behind an input that was left open keeps the sizes that follow from it open.
         """
         network = cls(dict(graph.tensors), graph.inputs, graph.outputs, set(open_inputs))
-        behind_open_inputs = set(open_inputs)
+        behind_open_inputs, open_space = set(open_inputs), set(open_inputs)
         for op in graph.ops:
             inputs = [name for name in op.inputs if name and not graph.tensors[name].is_constant]
             outputs = [name for name in op.outputs if name]
@@ -71,10 +71,14 @@ class Network:
                 behind_open_inputs.update(outputs)
             is_steered = op.kind in _STEERED and len(inputs) > 1
             is_told = op.kind == "reshape" and not is_steered and behind_open_inputs.isdisjoint(inputs)
-            if is_steered or (not is_told and not network.open_shapes.isdisjoint(inputs)):
-                network.open_shapes.update(name for name in outputs if graph.tensors[name].items > _MOST_KNOWN_ITEMS)
-            if is_steered or (not is_told and _hides_channels(op, inputs, network.open_channels)):
+            hides_space = is_steered or (not is_told and _hides_space(op, inputs, open_space))
+            hides_channels = is_steered or (not is_told and _hides_channels(op, inputs, network.open_channels))
+            if hides_space:
+                open_space.update(outputs)
+            if hides_channels:
                 network.open_channels.update(outputs)
+            if hides_space or hides_channels:
+                network.open_shapes.update(name for name in outputs if graph.tensors[name].items > _MOST_KNOWN_ITEMS)
             network.add(Node(0, op.name, op.kind, op.variant, inputs, outputs, op, op.window))
         return network
 
@@ -192,6 +196,16 @@ def transpose(near: Node, source: str, target: str) -> Node:
     """A transpose that the runtime adds near a node."""
     return replace(near, name=f"{target} transpose", kind="transpose", variant="", inputs=[source], outputs=[target],
                    window=None, activation="", addend="")  # fmt: skip
+
+
+def _hides_space(op: Op, inputs: list[str], hidden: set[str]) -> bool:
+    """Whether the runtime can't tell other sizes than the channels of what an op makes.
+
+    Where channels are joined, one known operand tells them.
+    """
+    if op.kind == "concat" and op.attributes.get("axis") == 1:
+        return hidden.issuperset(inputs)
+    return not hidden.isdisjoint(inputs)
 
 
 def _hides_channels(op: Op, inputs: list[str], hidden: set[str]) -> bool:

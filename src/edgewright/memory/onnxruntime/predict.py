@@ -7,6 +7,7 @@ from typing import Literal
 
 from edgewright.graph.types import Graph, LayerSpec
 from edgewright.memory.onnxruntime.blocked import reorders, to_blocks
+from edgewright.memory.onnxruntime.frame import frame_bytes
 from edgewright.memory.onnxruntime.fusions import (
     expand_functions,
     fold_activations,
@@ -26,14 +27,9 @@ Settings = Literal["default", "lean", "arena"]
 """`default`: arena, memory reuse and memory pattern on. `lean`: all three off, and every tensor given back to the
 system at once. `arena`: only the arena on, with a first region of a chosen size."""
 
-_RUN_BYTES = {"default": 16 * 1024, "lean": 48 * 1024, "arena": 10 * 1024}
 _MOST_FITTED = 4
 """Orders that a first region is fitted to; the others only say how much it may become."""
 _QUICK_ORDERS = 3
-_NODE_BYTES = {"default": 128, "lean": 60, "arena": 56}
-"""What a run, and each node of it, touches of the heap beside tensors."""
-_PACKING_BYTES = 32 * 1024
-"""What products touch of the stack to pack a matrix that was not known when the network was loaded."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +97,7 @@ def predict_peak(
     elif settings == "arena" and arena_bytes is None:
         region = best_region([trial.regions for trial in trials[:_MOST_FITTED]])
     taken, trial = max(((_resident(one, settings, region), one) for one in trials), key=lambda pair: pair[0])
-    resident = taken + _RUN_BYTES[settings] + _NODE_BYTES[settings] * len(trial.names) + _packing_bytes(network)
+    resident = taken + frame_bytes(network, settings)
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
     timeline = _timeline(trial)
     live = max(timeline, default=0)
@@ -134,11 +130,6 @@ def _versions(graph: Graph, block: int, open_inputs: Collection[str]) -> list[Ne
     if any(node.kind == "split" and node.op.kind == "slice" for node in network.nodes.values()):
         return [network, executed(graph, block, open_inputs, merges=False)]
     return [network]
-
-
-def _packing_bytes(network: Network) -> int:
-    packs = any(node.kind == "matmul" and not node.variant for node in network.nodes.values())
-    return _PACKING_BYTES if packs else 0
 
 
 def _folded(graph: Graph, network: Network) -> frozenset[str]:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from edgewright.memory.onnxruntime.arena import LEAST_SPLIT_BYTES, PAGE, Arena
 from edgewright.memory.onnxruntime.planner import Event, is_of_loading
 
-MMAP_THRESHOLD_BYTES = 4096
+MMAP_THRESHOLD_BYTES = 1024
 """Blocks of at least so much are mapped by themselves in the lean settings, and given back when they are freed."""
 
 _HEADER_BYTES = 64
-_BESIDE_BYTES, _MOST_BESIDE_BYTES = 2 * 1024, 24 * 1024
 _PATTERN_GRAIN = 256
 
 
@@ -33,8 +32,7 @@ def mapped_bytes(size_bytes: int) -> int:
 def mapped_peak(events: Sequence[Event]) -> int:
     """The peak of the lean settings: blocks that are mapped by themselves, and the heap of all smaller ones.
 
-    The heap keeps what it once had. It was seen to take some pages more than a best fit would, as small blocks of the
-    runtime's own lie in between.
+    The heap keeps what it once had.
     """
     mapped: list[Event] = []
     small: list[Event] = []
@@ -46,8 +44,7 @@ def mapped_peak(events: Sequence[Event]) -> int:
         (small if event.name in in_heap else mapped).append(event)
     most = max((total for _, total in live_bytes(mapped, mapped_bytes)), default=0)
     heap = arena_peak([event for event in small if not is_of_loading(event)], 1 << 40, runs=2)
-    beside = min(_BESIDE_BYTES * sum(event.size_bytes > 0 for event in small), _MOST_BESIDE_BYTES)
-    return most + heap.written_bytes + beside
+    return most + heap.written_bytes
 
 
 def arena_peak(
