@@ -7,6 +7,7 @@ import pytest
 from edgewright.graph.types import Graph, Op, Tensor, Window
 from edgewright.memory.onnxruntime import predict_peak
 from edgewright.memory.onnxruntime.arena import PAGE, Arena
+from edgewright.memory.onnxruntime.frame import frame_bytes
 from edgewright.memory.onnxruntime.planner import Event, events, is_of_loading
 from edgewright.memory.onnxruntime.predict import executed
 from edgewright.memory.onnxruntime.replay import mapped_peak
@@ -202,6 +203,31 @@ def test_a_reshape_behind_computed_bounds_tells_its_shape_and_one_behind_an_open
     assert executed(steered, 1).open_shapes == {"a"}
     assert "y" not in executed(steered, 1).open_channels
     assert "y" in executed(steered, 1, ("x",)).open_shapes
+
+
+def test_joined_channels_tell_their_sizes_where_one_operand_does() -> None:
+    """The convolution behind them tells their number."""
+    steered = (op("pad", "x", "w0"), cut("x", "a", 0, 128, waits_for="w0"))
+    joined, summed = op("concat", "a w0", "b", axis=1), op("binary", "a w0", "b", "add")
+    rows = op("concat", "a w0", "b", axis=2)
+    assert executed(network(*steered, joined, conv("b", "y")), 1).open_shapes == {"a", "b"}
+    assert executed(network(*steered, summed, conv("b", "y")), 1).open_shapes == {"a", "b", "y"}
+    assert executed(network(*steered, rows, conv("b", "y")), 1).open_shapes == {"a", "b", "y"}
+
+
+@pytest.mark.parametrize(("start", "ops"), [(0, 3), (64, 4)])
+def test_a_slice_that_begins_at_zero_needs_no_sum(start: int, ops: int) -> None:
+    waits = (op("pad", "x", "w0"), op("reduction", "w0", "zero", "arg_max"), op("binary", "zero w", "starts", "add"))
+    graph = network(*waits, cut("x", "y", start, 128, waits_for="starts"))
+    assert len(executed(graph, 1).nodes) == ops
+
+
+def test_views_keep_their_objects_until_a_run_ends() -> None:
+    plain = network(op("pad", "x", "a"), op("unary", "a", "y", "sin"))
+    viewed = network(op("pad", "x", "a"), op("reshape", "a", "b"), op("unary", "b", "y", "sin"))
+    for settings in ("lean", "arena", "default"):
+        without, with_view = (frame_bytes(executed(one, 1), settings) for one in (plain, viewed))
+        assert 224 <= with_view - without <= 224 + 128
 
 
 def pool(given: str, made: str) -> Op:

@@ -9,6 +9,8 @@ from edgewright.memory.onnxruntime.replay import MMAP_THRESHOLD_BYTES, mapped_by
 
 _VALUE_BYTES, _FLAG_BYTES = 24, 3
 """A place for every value, weights among them, and what is noted of each."""
+_PLACE_BYTES = 32
+"""Both where they lie in the heap, whose pages they begin."""
 _OBJECT_BYTES = 224
 """The object of a tensor. Views keep theirs until the end of the run."""
 _PACKING_BYTES = 56 * 1024
@@ -16,8 +18,8 @@ _PACKING_BYTES = 56 * 1024
 _PATTERN_NODE_BYTES = 128
 
 
-def frame_bytes(network: Network, settings: str) -> int:
-    """Bytes that runs make resident beside tensors, in the worst case, under these memory settings."""
+def frame_bytes(network: Network, settings: str, live: int = 0) -> int:
+    """Bytes that runs make resident beside tensors, `live` of which live at once at most, under these settings."""
     weights = {name for node in network.nodes.values() for name in node.op.inputs if name}
     values = len(network.nodes) + sum(network.tensors[name].is_constant for name in weights)
     more = _OBJECT_BYTES * sum(bool(view_of(node)) for node in network.nodes.values())
@@ -27,5 +29,5 @@ def frame_bytes(network: Network, settings: str) -> int:
         parts = (_VALUE_BYTES * values, _FLAG_BYTES * values)
         return 8 * 1024 + sum(mapped_bytes(size) for size in parts if size >= MMAP_THRESHOLD_BYTES) + more
     if settings == "arena":
-        return max(4 * 1024 + (_VALUE_BYTES + _FLAG_BYTES) * values, 15_000) + more
+        return max(10 * 1024 + _PLACE_BYTES * values + _OBJECT_BYTES * live, 15_000) + more
     return 16 * 1024 + _PATTERN_NODE_BYTES * len(network.nodes) + more
