@@ -21,7 +21,7 @@ from edgewright.memory.onnxruntime.fusions import (
 from edgewright.memory.onnxruntime.network import Network
 from edgewright.memory.onnxruntime.planner import Event, events, is_of_loading
 from edgewright.memory.onnxruntime.quantized import fold_quantization, to_channels_last
-from edgewright.memory.onnxruntime.regions import Regions, best_region, quick_region
+from edgewright.memory.onnxruntime.regions import Regions, best_region
 from edgewright.memory.onnxruntime.replay import live_bytes, mapped_peak, pattern_peak
 
 Settings = Literal["default", "lean", "arena"]
@@ -30,7 +30,8 @@ system at once. `arena`: only the arena on, with a first region of a chosen size
 
 _MOST_FITTED = 4
 """Orders that a first region is fitted to; the others only say how much it may become."""
-_QUICK_ORDERS = 3
+_MOST_SIZES = 6
+_QUICK_ORDERS, _QUICK_SIZES = 3, 3
 
 
 @dataclass(frozen=True)
@@ -89,14 +90,13 @@ def predict_peak(
     """
     networks = _versions(graph, block, open_inputs)
     network = networks[0]
-    is_quick = settings == "arena" and arena_bytes == 0
+    is_quick = arena_bytes == 0
     tried = min(orders, _QUICK_ORDERS) if is_quick else orders
     trials = [trial for one in networks for trial in _trials(one, settings, threads, tried)]
     region = arena_bytes or 0
-    if is_quick:
-        region = quick_region(trials[0].regions)
-    elif settings == "arena" and arena_bytes is None:
-        region = best_region([trial.regions for trial in trials[:_MOST_FITTED]])
+    if settings == "arena" and not region:
+        fitted, sizes = (trials, _QUICK_SIZES) if is_quick else (trials[:_MOST_FITTED], _MOST_SIZES)
+        region = best_region([trial.regions for trial in fitted], sizes)
     taken, trial = max(((_resident(one, settings, region), one) for one in trials), key=lambda pair: pair[0])
     resident = taken + frame_bytes(network, settings, _most_at_once(trial))
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))

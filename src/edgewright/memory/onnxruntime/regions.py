@@ -9,9 +9,6 @@ from edgewright.memory.onnxruntime.replay import arena_peak
 
 _SHARES = (*(0.4 + 0.025 * i for i in range(32)), 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 2.3, 2.6, 3.0)
 """Sizes of a first region that are tried, by what is written of one that never ends."""
-_QUICK_SHARES = (0.6, 0.75, 0.9, 1.0, 1.2, 2.0)
-_MOST_SIZES = 6
-"""Those that are tried in more than one run."""
 _SPARE_BYTES, _SMALL_REGION = 4 * PAGE, 1 << 20
 """What the arena of a small network may need beyond what is predicted."""
 _KEPT_BYTES, _KEPT_SHARE, _MOST_KEPT_BYTES = 1024, 128, 16 * 1024
@@ -63,15 +60,15 @@ class Regions:
         return [size for _, size in best]
 
 
-def best_region(runs: Sequence[Regions]) -> int:
+def best_region(runs: Sequence[Regions], count: int = 6) -> int:
     """The size of an arena's first region that leaves the least resident, in the worst of some sequences of events.
 
     A region a good deal larger than what is written of it fragments least, as its end is never the best fit. A small
     one is also looked at with some pages less: where a few tensors more than predicted do not fit, the arena takes
-    a second region for them.
+    a second region for them. So many sizes are tried in all runs, those that leave least in the first one.
     """
     best, least = 0, _ENDLESS
-    for size in runs[0].best_sizes(_SHARES, _MOST_SIZES):
+    for size in runs[0].best_sizes(_SHARES, count):
         tried = {size, size - _SPARE_BYTES if _SPARE_BYTES < size < _SMALL_REGION else size}
         most = 0
         for run, one in product(runs, tried):
@@ -81,8 +78,3 @@ def best_region(runs: Sequence[Regions]) -> int:
         else:
             best, least = size, most
     return best
-
-
-def quick_region(run: Regions) -> int:
-    """The best of a few sizes for one sequence of events."""
-    return run.best_sizes(_QUICK_SHARES, 1)[0]
