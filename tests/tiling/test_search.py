@@ -20,7 +20,7 @@ from edgewright.tiling.lower import lower
 from edgewright.tiling.outline import outline
 from edgewright.tiling.plan import FusedGroup, TilingPlan
 from edgewright.tiling.rates import Rates
-from edgewright.tiling.search import Pricing, frontier, least_memory, search
+from edgewright.tiling.search import PlanSearch, Pricing, frontier, least_memory, search
 from edgewright.tiling.space import Space
 
 SMALL = Space(strips=(2, 4), squares=(2,), thinnest=0)
@@ -110,6 +110,16 @@ def test_a_plan_is_what_it_says(model: ModelProto, share: float) -> None:
 def test_a_budget_that_is_met_already_needs_no_groups() -> None:
     graph = read(chain((3, 1), (3, 1)))
     assert search(graph, lower_bound(graph)).groups == ()
+
+
+@pytest.mark.parametrize("alike", [0.0, 0.01, 0.3])
+def test_of_plans_that_take_about_as_long_the_smallest_is_taken(alike: float) -> None:
+    graph = read(chain((3, 1), (3, 1), (3, 1), size=48))
+    plans = PlanSearch(graph, Pricing(rates=RATES), Space())
+    budget = int(0.9 * plans.untiled.peak_bytes)
+    exact, found = plans.fastest(budget), plans.fastest(budget, alike)
+    assert found.peak_bytes <= exact.peak_bytes
+    assert found.predicted_s <= (1 + alike) * exact.predicted_s
 
 
 def test_a_budget_that_can_not_be_met_names_the_op_and_the_least_one() -> None:

@@ -20,6 +20,8 @@ from edgewright.units import parse_bytes
 
 _NEXT_SHARE = 0.99
 """Where a plan turns out to need more than was asked for, less is asked for by so much at the least."""
+_ALIKE = 0.01
+"""Predicted times do not tell plans apart that differ by no more: the smaller one is taken."""
 _TRIED = 32
 """Plans of the frontier that are looked at closely where times are to be measured."""
 _SLOWER = 1.5
@@ -224,7 +226,7 @@ class Fitting:
         wanted = float(budget_bytes)
         while wanted >= 1:
             try:
-                plan = self.plans.fastest(int(wanted))
+                plan = self.plans.fastest(int(wanted), _ALIKE)
             except BudgetError:
                 break
             if plan.groups and (found := self.of(plan)).after.peak_bytes <= budget_bytes:

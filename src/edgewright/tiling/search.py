@@ -89,8 +89,8 @@ class PlanSearch:
         """The same estimates, where only the price of rewritten networks is another one."""
         return PlanSearch(self.graph, pricing, self.space, self.found)
 
-    def fastest(self, budget_bytes: int) -> TilingPlan:
-        """As `search`."""
+    def fastest(self, budget_bytes: int, alike: float = 0.0) -> TilingPlan:
+        """As `search`; of plans whose times differ by no more than the share `alike`, the one of the least peak."""
         if self.untiled.peak_bytes <= budget_bytes:
             return self.untiled
         fits = [index for index, one in enumerate(self.found) if one.peak_bytes <= budget_bytes]
@@ -100,7 +100,9 @@ class PlanSearch:
         plans = [plan for plan in map(self.plan, self.around(first)) if plan.peak_bytes <= budget_bytes]
         if not plans and self.smallest().peak_bytes > budget_bytes:
             raise self.unmet(budget_bytes, self.smallest().peak_bytes)
-        return min(plans or [self.smallest()], key=lambda plan: plan.predicted_s)
+        plans = plans or [self.smallest()]
+        slowest_s = (1 + alike) * min(plan.predicted_s for plan in plans)
+        return min((plan for plan in plans if plan.predicted_s <= slowest_s), key=_peak)
 
     def least_memory(self, slowdown: float) -> TilingPlan:
         """As the function of that name."""

@@ -272,7 +272,7 @@ def memory(
     model: str,
     settings: str = "default",
     arena_bytes: int = 0,
-    runs: int = 4,
+    runs: int = 5,
     threads: int = 1,
     level: str = "all",
     shapes: Shapes | None = None,
@@ -281,7 +281,7 @@ def memory(
 ) -> Answer:
     """The most memory that runs hold over the level after loading, inputs counted, and what loading took beside it.
 
-    The largest growth of three and more is left out, as it may be that of a thread's own memory.
+    The two largest growths of four and more are left out: a thread of the runtime's own may come and go beside them.
 
     Nothing that loading freed may hide growth: the heap is trimmed and the high-water mark of resident memory reset
     first, and pages of code are read in beforehand. `peak_bytes` is None where the system does not tell.
@@ -300,7 +300,7 @@ def memory(
     loaded = meter.level() - before - inputs_bytes
     growths = [meter.growth(lambda: session.run(None, inputs)) for _ in range(runs)]
     return {
-        "peak_bytes": inputs_bytes + sorted(growths)[-2 if runs > 2 else -1],
+        "peak_bytes": inputs_bytes + sorted(growths)[-3 if runs > 3 else -1],
         "growth_bytes": growths,
         "inputs_bytes": inputs_bytes,
         "loading_bytes": loaded,
@@ -313,8 +313,7 @@ class PeakMeter:
 
     The kernel counts pages in batches for each CPU, and its high-water mark may be off by a batch of 32 or 64 pages.
     So the counters are flushed by giving back many pages at once, and each measurement is shifted by a few pages
-    against the one before: the largest of some is right to those few pages, but for one run in which a thread of the
-    runtime's own may have come and gone, whose stack and heap count. Several threads on several CPUs blur it.
+    against the one before: the largest of some is right to those few pages. Several threads on several CPUs blur it.
 
     Where runs map and unmap every tensor (`maps_all`), they flush the counters themselves, each time at the same place,
     and no shift helps. There the most that was mapped for a while counts, which is exact, with the pages that stayed.
