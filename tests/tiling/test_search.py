@@ -116,7 +116,7 @@ def test_a_budget_that_is_met_already_needs_no_groups() -> None:
 def test_of_plans_that_take_about_as_long_the_smallest_is_taken(alike: float) -> None:
     graph = read(chain((3, 1), (3, 1), (3, 1), size=48))
     plans = PlanSearch(graph, Pricing(rates=RATES), Space())
-    budget = int(0.9 * plans.untiled.peak_bytes)
+    budget = (plans.untiled.peak_bytes + plans.smallest().peak_bytes) // 2
     exact, found = plans.fastest(budget), plans.fastest(budget, alike)
     assert found.peak_bytes <= exact.peak_bytes
     assert found.predicted_s <= (1 + alike) * exact.predicted_s

@@ -29,5 +29,5 @@ def frame_bytes(network: Network, settings: str, live: int = 0) -> int:
         parts = (_VALUE_BYTES * values, _FLAG_BYTES * values)
         return 8 * 1024 + sum(mapped_bytes(size) for size in parts if size >= MMAP_THRESHOLD_BYTES) + more
     if settings == "arena":
-        return max(10 * 1024 + _PLACE_BYTES * values + _OBJECT_BYTES * live, 15_000) + more
+        return max(10 * 1024 + _PLACE_BYTES * values + _OBJECT_BYTES * live, 14_848) + more
     return 16 * 1024 + _PATTERN_NODE_BYTES * len(network.nodes) + more
