@@ -31,6 +31,7 @@ system at once. `arena`: only the arena on, with a first region of a chosen size
 _MOST_FITTED = 4
 """Orders that a first region is fitted to; the others only say how much it may become."""
 _MOST_SIZES = 6
+"""Sizes of a first region that are tried in all of these."""
 _QUICK_ORDERS, _QUICK_SIZES = 3, 3
 
 
@@ -84,9 +85,9 @@ def predict_peak(
 
     `block` is the channels of a block of the runtime's blocked layout on the device (16 with AVX-512, 8 with AVX2, 1
     where it has none). The runtime leaves the order of some branches to chance: the worst of so many `orders` counts.
-    `arena_bytes` is the first region of the settings `arena`; None looks for the best one, and 0, which is quick, takes
-    the best of a few, and looks at fewer orders. `open_inputs` are inputs whose
-    file leaves other dimensions than the batch open: the runtime can't plan then for what follows from them.
+    `arena_bytes` is the first region of the settings `arena`; None looks for the best one, and 0 is quick: it looks at
+    fewer orders, in all settings, and at fewer regions. `open_inputs` are inputs whose file leaves other dimensions
+    than the batch open: the runtime can't plan then for what follows from them.
     """
     networks = _versions(graph, block, open_inputs)
     network = networks[0]

@@ -60,7 +60,7 @@ class Regions:
         return [size for _, size in best]
 
 
-def best_region(runs: Sequence[Regions], count: int = 6) -> int:
+def best_region(runs: Sequence[Regions], count: int) -> int:
     """The size of an arena's first region that leaves the least resident, in the worst of some sequences of events.
 
     A region a good deal larger than what is written of it fragments least, as its end is never the best fit. A small
