@@ -90,20 +90,20 @@ def cases(folder: Path, limits: Sequence[int]) -> tuple[list[Case], dict[int, Ca
     form = open_format(untiled)
     graph = form.read(untiled)
     form.apply(untiled, lower(graph, mafat(graph)), fixed)
-    arenas = {path: ew.memory(path, settings="arena").arena_bytes for path in (untiled, fixed)}
+    found = {path: ew.memory(path, settings="arena") for path in (untiled, fixed)}
     same = [
         Case("untiled, default", untiled, "default"),
-        Case("untiled, arena", untiled, "arena", arenas[untiled]),
-        Case("MAFAT 5x5/8/2x2", fixed, "arena", arenas[fixed]),
+        Case("untiled, arena", untiled, "arena", found[untiled].arena_bytes),
+        Case("MAFAT 5x5/8/2x2", fixed, "arena", found[fixed].arena_bytes),
     ]
-    return same, {limit: planned_for(limit, untiled, folder / f"tiled {limit}.onnx") for limit in limits}
+    loading = 2 * found[untiled].weights_bytes
+    return same, {limit: planned_for(limit - loading, untiled, folder / f"tiled {limit}.onnx") for limit in limits}
 
 
-def planned_for(limit: int, untiled: Path, tiled: Path) -> Case:
-    """What `tile` finds for a limit."""
-    budget = max(limit - 2 * ew.memory(untiled).weights_bytes, 1)
+def planned_for(budget: int, untiled: Path, tiled: Path) -> Case:
+    """What `tile` finds for a budget, or for the least that can be met."""
     try:
-        found = ew.tile(untiled, tiled, memory=budget, settings="arena", check=False)
+        found = ew.tile(untiled, tiled, memory=max(budget, 1), settings="arena", check=False)
     except BudgetError as error:
         found = ew.tile(untiled, tiled, memory=error.least_bytes, settings="arena", check=False)
     return Case("edgewright", tiled, "arena", found.arena_bytes, found.peak_after_bytes)

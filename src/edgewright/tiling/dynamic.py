@@ -124,8 +124,8 @@ def _edges(outline: Outline, candidates: Candidates) -> _Edges:
 
 
 def _blocks(candidates: Candidates, chosen: Ints) -> tuple[Block, ...]:
-    start, end, found = candidates.start, candidates.end, candidates
-    return tuple(Block(start, end, found.grids[i], found.halos[i], int(found.extra_macs[i])) for i in chosen)
+    start, end, extra = candidates.start, candidates.end, candidates.extra_macs
+    return tuple(Block(start, end, candidates.grids[i], candidates.halos[i], int(extra[i])) for i in chosen)
 
 
 def _arrive(fronts: dict[int, _Front], edges: list[_Edges], limit: int) -> _Front:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import accumulate
 from random import Random
 from typing import Literal
 
@@ -99,7 +98,8 @@ def predict_peak(
         fitted, sizes = (trials, _QUICK_SIZES) if is_quick else (trials[:_MOST_FITTED], _MOST_SIZES)
         region = best_region([trial.regions for trial in fitted], sizes)
     taken, trial = max(((_resident(one, settings, region), one) for one in trials), key=lambda pair: pair[0])
-    resident = taken + frame_bytes(network, settings, _most_at_once(trial))
+    at_once = max((count for _, count in live_bytes(trial.events, lambda _: 1)), default=0)
+    resident = taken + frame_bytes(network, settings, at_once)
     inputs = sum(graph.tensors[name].size_bytes for name in dict.fromkeys(graph.inputs))
     timeline = _timeline(trial)
     live = max(timeline, default=0)
@@ -186,12 +186,6 @@ def _resident(trial: _Trial, settings: Settings, region: int) -> int:
     if settings == "arena":
         return trial.regions.peak(region)
     return pattern_peak(trial.events).resident_bytes
-
-
-def _most_at_once(trial: _Trial) -> int:
-    """How many blocks live at once at most."""
-    changes = (1 if event.size_bytes else -1 for event in trial.events if not is_of_loading(event))
-    return max(accumulate(changes), default=0)
 
 
 def _timeline(trial: _Trial) -> list[int]:

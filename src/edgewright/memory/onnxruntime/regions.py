@@ -28,13 +28,18 @@ class Regions:
 
     def resident_bytes(self, size_bytes: int, kept_bytes: int = 0, most_bytes: int = _ENDLESS) -> int:
         """What becomes resident in runs, where so much of the region is taken from loading on."""
+        arena = self.arena(size_bytes, kept_bytes, most_bytes)
+        return arena.resident_bytes - arena.own_table_bytes() + arena.own_table_bytes(size_bytes)
+
+    def arena(self, size_bytes: int, kept_bytes: int = 0, most_bytes: int = _ENDLESS) -> Arena:
+        """The arena with a first region of that size, or one of another size that went the same way."""
         known = self.replayed.setdefault((kept_bytes, size_bytes % PAGE), [])
         arena = next((one for one in known if one.same_from <= size_bytes < one.same_below), None)
         if arena is None:
             arena = arena_peak(self.events, size_bytes, kept_bytes=kept_bytes, most_bytes=most_bytes)
             if arena.resident_bytes <= most_bytes:
                 known.append(arena)
-        return arena.resident_bytes - arena.own_table_bytes() + arena.own_table_bytes(size_bytes)
+        return arena
 
     def peak(self, size_bytes: int, most_bytes: int = _ENDLESS) -> int:
         """What becomes resident in the worst case.
@@ -48,11 +53,10 @@ class Regions:
                 most = max(most, self.resident_bytes(size_bytes, kept, most_bytes))
         return most
 
-    def best_sizes(self, shares: Sequence[float], count: int) -> list[int]:
-        """The sizes that leave least, of such shares of what is written of a region that never ends."""
-        endless = arena_peak(self.events, _ENDLESS)
-        self.replayed[0, 0] = [endless]
-        sizes = {-(-int(share * endless.touched_bytes) // PAGE) * PAGE + 5 * PAGE for share in shares}
+    def best_sizes(self, count: int) -> list[int]:
+        """The sizes that leave least."""
+        written = self.arena(_ENDLESS).touched_bytes
+        sizes = {-(-int(share * written) // PAGE) * PAGE + 5 * PAGE for share in _SHARES}
         best: list[tuple[int, int]] = []
         for size in sorted(sizes, reverse=True):
             most = best[-1][0] if len(best) == count else _ENDLESS
@@ -68,7 +72,7 @@ def best_region(runs: Sequence[Regions], count: int) -> int:
     a second region for them. So many sizes are tried in all runs, those that leave least in the first one.
     """
     best, least = 0, _ENDLESS
-    for size in runs[0].best_sizes(_SHARES, count):
+    for size in runs[0].best_sizes(count):
         tried = {size, size - _SPARE_BYTES if _SPARE_BYTES < size < _SMALL_REGION else size}
         most = 0
         for run, one in product(runs, tried):

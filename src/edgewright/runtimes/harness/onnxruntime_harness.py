@@ -313,7 +313,7 @@ class PeakMeter:
 
     The kernel counts pages in batches for each CPU, and its high-water mark may be off by a batch of 32 or 64 pages.
     So the counters are flushed by giving back many pages at once, and each measurement is shifted by a few pages
-    against the one before: the largest of some is right to those few pages. Several threads on several CPUs blur it.
+    against the one before: larger ones are right to those few pages. Several threads on several CPUs blur it.
 
     Where runs map and unmap every tensor (`maps_all`), they flush the counters themselves, each time at the same place,
     and no shift helps. There the most that was mapped for a while counts, which is exact, with the pages that stayed.
