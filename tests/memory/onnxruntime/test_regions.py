@@ -7,7 +7,7 @@ from tests.memory.onnxruntime.test_arena import traces
 from edgewright.memory.onnxruntime.arena import PAGE
 from edgewright.memory.onnxruntime.planner import Event
 from edgewright.memory.onnxruntime.regions import Regions, best_region
-from edgewright.memory.onnxruntime.replay import arena_peak
+from edgewright.memory.onnxruntime.replay import Trace, arena_peak
 
 SIZES = st.lists(
     st.integers(1, 6000).map(lambda pages: pages * PAGE) | st.integers(1, 1 << 25), min_size=1, max_size=12
@@ -24,7 +24,7 @@ def test_sizes_that_share_a_replay_have_what_their_own_would_tell(
 ) -> None:
     regions = Regions(as_events(trace))
     for size in sizes:
-        own = arena_peak(regions.events, size, kept_bytes=kept)
+        own = arena_peak(regions.trace, size, kept_bytes=kept)
         assert regions.resident_bytes(size, kept) == own.resident_bytes
     assert sum(map(len, regions.replayed.values())) <= len(set(sizes))
 
@@ -33,16 +33,17 @@ def test_sizes_that_share_a_replay_have_what_their_own_would_tell(
 def test_what_stops_early_is_over_the_limit_and_all_else_is_exact(
     trace: list[tuple[str, int]], sizes: list[int], most: int
 ) -> None:
-    regions = Regions(as_events(trace))
+    events = as_events(trace)
+    regions = Regions(events)
     for size in sizes:
-        whole, found = Regions(regions.events).peak(size), regions.peak(size, most)
+        whole, found = Regions(events).peak(size), regions.peak(size, most)
         assert found == whole if whole <= most else found > most
 
 
 @given(traces())
 def test_runs_after_one_that_leaves_the_arena_as_it_was_change_nothing(trace: list[tuple[str, int]]) -> None:
-    events = as_events(trace)
-    assert arena_peak(events, 1 << 30, runs=2).resident_bytes == arena_peak(events, 1 << 30, runs=1).resident_bytes
+    made = Trace.of(as_events(trace))
+    assert arena_peak(made, 1 << 30, runs=2).resident_bytes == arena_peak(made, 1 << 30, runs=1).resident_bytes
 
 
 @given(st.lists(traces(), min_size=1, max_size=3))

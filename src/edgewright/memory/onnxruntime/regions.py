@@ -5,7 +5,7 @@ from itertools import product
 
 from edgewright.memory.onnxruntime.arena import PAGE, Arena
 from edgewright.memory.onnxruntime.planner import Event
-from edgewright.memory.onnxruntime.replay import arena_peak
+from edgewright.memory.onnxruntime.replay import Trace, arena_peak
 
 _SHARES = (*(0.4 + 0.025 * i for i in range(32)), 1.3, 1.4, 1.5, 1.6, 1.8, 2.0, 2.3, 2.6, 3.0)
 """Sizes of a first region that are tried, by what is written of one that never ends."""
@@ -23,7 +23,7 @@ class Regions:
     """
 
     def __init__(self, events: Sequence[Event]) -> None:
-        self.events = events
+        self.trace = Trace.of(events)
         self.replayed: dict[tuple[int, int], list[Arena]] = {}
 
     def resident_bytes(self, size_bytes: int, kept_bytes: int = 0, most_bytes: int = _ENDLESS) -> int:
@@ -36,7 +36,7 @@ class Regions:
         known = self.replayed.setdefault((kept_bytes, size_bytes % PAGE), [])
         arena = next((one for one in known if one.same_from <= size_bytes < one.same_below), None)
         if arena is None:
-            arena = arena_peak(self.events, size_bytes, kept_bytes=kept_bytes, most_bytes=most_bytes)
+            arena = arena_peak(self.trace, size_bytes, kept_bytes=kept_bytes, most_bytes=most_bytes)
             if arena.resident_bytes <= most_bytes:
                 known.append(arena)
         return arena

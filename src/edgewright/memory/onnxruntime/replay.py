@@ -1,6 +1,7 @@
 """Memory that a sequence of allocations makes resident under an allocator."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from edgewright.memory.onnxruntime.arena import LEAST_SPLIT_BYTES, PAGE, Arena
 from edgewright.memory.onnxruntime.planner import Event, is_of_loading
@@ -10,6 +11,22 @@ MMAP_THRESHOLD_BYTES = 1024
 
 _HEADER_BYTES = 64
 _PATTERN_GRAIN = 256
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Events as an arena sees them: bytes that loading allocates, each with whether they stay, and the steps of a run,
+    names with bytes; a size of 0 is a release."""
+
+    loading: tuple[tuple[int, bool], ...]
+    steps: tuple[tuple[str, int], ...]
+
+    @classmethod
+    def of(cls, events: Sequence[Event]) -> "Trace":
+        return cls(
+            tuple((event.size_bytes, event.kind == "kept") for event in events if is_of_loading(event)),
+            tuple((event.name, event.size_bytes) for event in events if not is_of_loading(event)),
+        )
 
 
 def live_bytes(events: Sequence[Event], cost: Callable[[int], int] = lambda size: size) -> Iterator[tuple[Event, int]]:
@@ -43,12 +60,12 @@ def mapped_peak(events: Sequence[Event]) -> int:
             in_heap = in_heap | {event.name} if is_small else in_heap - {event.name}
         (small if event.name in in_heap else mapped).append(event)
     most = max((total for _, total in live_bytes(mapped, mapped_bytes)), default=0)
-    heap = arena_peak([event for event in small if not is_of_loading(event)], 1 << 40, runs=2)
+    heap = arena_peak(Trace((), Trace.of(small).steps), 1 << 40)
     return most + heap.written_bytes
 
 
 def arena_peak(
-    events: Sequence[Event],
+    trace: Trace,
     first_region_bytes: int | None = None,
     runs: int = 2,
     kept_bytes: int = 0,
@@ -56,17 +73,15 @@ def arena_peak(
 ) -> Arena:
     """The arena after some runs; its first region has the given size, or the one of the default settings.
 
-    `kept_bytes` of it are taken from loading on, beside what the events say of that. It ends where more than
+    `kept_bytes` of it are taken from loading on, beside what the trace says of that. It ends where more than
     `most_bytes` are resident, and with a run that leaves the arena as it found it, as all others would be the same.
     """
     arena = Arena() if first_region_bytes is None else Arena(first_region_bytes, LEAST_SPLIT_BYTES)
-    loading = [(event.size_bytes, event.kind == "kept") for event in events if is_of_loading(event)]
-    arena.load([*loading, *([(kept_bytes, True)] if kept_bytes else [])])
+    arena.load([*trace.loading, *([(kept_bytes, True)] if kept_bytes else [])])
     most = arena.touched_bytes + arena.table_bytes + most_bytes if most_bytes is not None else 1 << 62
-    steps = [(event.name, event.size_bytes) for event in events if not is_of_loading(event)]
+    before = list(arena.free)
     for _ in range(runs):
-        before = list(arena.free)
-        for name, size in steps:
+        for name, size in trace.steps:
             if not size:
                 arena.release(name)
                 continue
@@ -74,8 +89,9 @@ def arena_peak(
             if arena.touched_bytes + arena.table_bytes > most:
                 return arena
         arena.end_run()
-        if arena.free == before:
+        if arena.free == (before or [(size, start) for start, size in arena.regions[:1]]):
             break
+        before = list(arena.free)
     return arena
 
 
@@ -84,7 +100,7 @@ def pattern_peak(events: Sequence[Event]) -> Arena:
 
     The first run left its pages in the arena, and the buffer comes on top where none of its free chunks holds it.
     """
-    arena = arena_peak(events, runs=1)
+    arena = arena_peak(Trace.of(events), runs=1)
     offsets, size = packed([(event.name, event.size_bytes) for event in events if event.kind == "tensor"])
     if not size:
         return arena
