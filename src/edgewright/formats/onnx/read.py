@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from edgewright.formats.axes import axes_of
 from edgewright.formats.onnx.infer import infer
@@ -31,6 +31,16 @@ def read(
     that is missing or broken, and ShapeError.
     """
     return understand(source, input_shapes, known_shapes).graph
+
+
+def declared(path: Path) -> frozenset[str]:
+    """The inner tensors whose shape a file tells, the batch apart. Raises ModelError."""
+    return frozenset(value.name for value in load(path).graph.value_info if _is_told(value))
+
+
+def _is_told(value: ValueInfoProto) -> bool:
+    tensor = value.type.tensor_type
+    return tensor.HasField("shape") and all(dim.dim_value > 0 for dim in tensor.shape.dim[1:])
 
 
 @dataclass(frozen=True)

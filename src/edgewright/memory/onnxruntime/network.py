@@ -58,9 +58,10 @@ class Network:
     next_index: int = 0
 
     @classmethod
-    def of(cls, graph: Graph, open_inputs: Collection[str] = ()) -> "Network":
+    def of(cls, graph: Graph, open_inputs: Collection[str] = (), declared: Collection[str] = ()) -> "Network":
         """The network of a file. A reshape behind computed bounds tells its shape, as its target is written out then;
-        one behind an input that was left open keeps the sizes that follow from it open.
+        one behind an input that was left open keeps the sizes that follow from it open. The file tells the shapes of
+        tensors that are `declared`.
         """
         network = cls(dict(graph.tensors), graph.inputs, graph.outputs, set(open_inputs))
         behind_open_inputs, open_space = set(open_inputs), set(open_inputs)
@@ -73,12 +74,13 @@ class Network:
             is_told = op.kind == "reshape" and not is_steered and behind_open_inputs.isdisjoint(inputs)
             hides_space = is_steered or (not is_told and _hides_space(op, inputs, open_space))
             hides_channels = is_steered or (not is_told and _hides_channels(op, inputs, network.open_channels))
+            hidden = [name for name in outputs if name not in declared]
             if hides_space:
-                open_space.update(outputs)
+                open_space.update(hidden)
             if hides_channels:
-                network.open_channels.update(outputs)
+                network.open_channels.update(hidden)
             if hides_space or hides_channels:
-                network.open_shapes.update(name for name in outputs if graph.tensors[name].items > _MOST_KNOWN_ITEMS)
+                network.open_shapes.update(name for name in hidden if graph.tensors[name].items > _MOST_KNOWN_ITEMS)
             network.add(Node(0, op.name, op.kind, op.variant, inputs, outputs, op, op.window))
         return network
 
