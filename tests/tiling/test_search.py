@@ -118,6 +118,7 @@ def test_of_plans_that_take_about_as_long_the_smallest_is_taken(alike: float) ->
     plans = PlanSearch(graph, Pricing(rates=RATES), Space())
     budget = (plans.untiled.peak_bytes + plans.smallest().peak_bytes) // 2
     exact, found = plans.fastest(budget), plans.fastest(budget, alike)
+    assert exact is not None and found is not None
     assert found.peak_bytes <= exact.peak_bytes
     assert found.predicted_s <= (1 + alike) * exact.predicted_s
 

@@ -75,12 +75,17 @@ class _Way:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """Bytes of one tensor in each strip: new rows, and those kept for later strips, which may be the new ones."""
+    """Bytes of one tensor in each strip: new rows, and those kept for later strips, which may be the new ones.
+
+    `waiting` are new and kept rows while ops have still to read them, `fresh` the new ones that only these keep alive.
+    """
 
     new: Ints
     kept: Ints
     before: Ints
     keeps_new: Bools
+    waiting: Ints
+    fresh: Ints
 
 
 @dataclass(frozen=True)
@@ -166,25 +171,22 @@ class _Sweep:
         `spared` are tensors that wait for later ops unless they come from outside.
         """
         moment, reads = self.moments[index], self.rows.reads[index]
-        spare = sum((self.waiting(self.outline.features[name]) for name in spared), self.nothing)
+        spare = sum((self.tensor(self.outline.features[name]).waiting for name in spared), self.nothing)
         held, share = moment.pending - spare, self.nothing
         left = held
         copied, views = self.nothing, []
         for read, copy in zip(reads, self.outline.steps[index].copies, strict=True):
             feature = self.outline.features[read.name]
             copied = copied + (read.high - read.low) * feature.columns * copy
-            view = (
-                self.view(read, index)
-                if read.name not in outside
-                else _View(self.cut_bytes(read, feature), self.nothing)
-            )
+            view = self.view(read, index) if read.name not in outside else _View(read.cut_bytes, self.nothing)
             views.append(view)
             share = np.maximum(share, view.size)
             if read.name not in outside and self.last_reader(feature) == index:
-                direct, new = view.size == 0, self.new_waiting(feature)
-                held = held + self.waiting(feature)
-                left = left + np.where(direct, new, 0)
-                share = np.maximum(share, np.where(direct, new, 0))
+                tensor = self.tensor(feature)
+                new = np.where(view.size == 0, tensor.fresh, 0)
+                held = held + tensor.waiting
+                left = left + new
+                share = np.maximum(share, new)
         most: Ints = self.nothing
         total: Ints = self.nothing
         for view in views:
@@ -204,7 +206,7 @@ class _Sweep:
         if step.block == 1:
             return self.nothing
         feature, read = self.outline.features[step.makes[0]], self.rows.reads[index][0]
-        made = (read.high - read.low) * step.block * _row_bytes(feature)
+        made = (read.high - read.low) * step.block * feature.row_bytes
         surplus: Ints = np.where(made > self.tensor(feature).new, made, 0)
         return surplus
 
@@ -215,11 +217,11 @@ class _Sweep:
         now = [read for reader, read in reads if reader == index]
         later = [read for reader, read in reads if reader > index]
         total = self.nothing
-        for number, read in enumerate(earlier):
-            again = np.logical_or.reduce([_same(read, other) for other in later]) if later else np.False_
+        for number, read in enumerate(earlier if later else ()):
+            again = np.logical_or.reduce([_same(read, other) for other in later])
             counted = [_same(read, other) for other in (*earlier[:number], *now)]
             once = ~np.logical_or.reduce(counted) if counted else np.True_
-            total = total + np.where(again & once, self.cut_bytes(read, self.outline.features[name]), 0)
+            total = total + np.where(again & once, read.cut_bytes, 0)
         return total
 
     def last_reader(self, feature: Feature) -> int:
@@ -228,13 +230,7 @@ class _Sweep:
 
     def cuts(self, index: int) -> Ints:
         """Bytes of all that an op reads, where it is cut out of tensors from outside."""
-        reads = self.rows.reads[index]
-        return sum((self.cut_bytes(read, self.outline.features[read.name]) for read in reads), self.nothing)
-
-    def cut_bytes(self, read: Read, feature: Feature) -> Ints:
-        rows = read.high - read.low
-        size: Ints = np.where(rows < feature.rows, rows, 0) * _row_bytes(feature)
-        return size
+        return sum((read.cut_bytes for read in self.rows.reads[index]), self.nothing)
 
     def view(self, read: Read, index: int) -> _View:
         """What an op reads of a tensor made in the group: joined rows, cut rows, or simply the new ones."""
@@ -246,7 +242,7 @@ class _Sweep:
         feature = self.outline.features[read.name]
         tensor, start, stop = self.tensor(feature), self.rows.starts(feature), self.rows.ends[read.name]
         asks = (tensor.kept > 0) & ~tensor.keeps_new & (tensor.new > 0) & self.is_first(read.name, index)
-        low, high, size = read.low, read.high, _row_bytes(feature)
+        low, high, size = read.low, read.high, feature.row_bytes
         direct = ~read.active | (~asks & (low == start) & (high == stop) & (stop > start))
         old, new = np.clip(start - low, 0, None), np.clip(high - np.maximum(start, low), 0, None)
         old = np.minimum(old, high - low)
@@ -269,8 +265,7 @@ class _Sweep:
             shares = (read.high - read.low).sum(axis=1) / self.outline.features[read.name].rows
         self.costs.compute(index, shares, (first > 0).sum(axis=1))
         for read in self.rows.reads[index]:
-            feature = self.outline.features[read.name]
-            cut, view = self.cut_bytes(read, feature), self.view(read, index)
+            cut, view = read.cut_bytes, self.view(read, index)
             outside = self._copies(cut, np.where(np.arange(cut.shape[1]) > 0, 1 + TOKEN_OPS, 1))
             inside = self._copies(view.size, 1) + self._copies(view.scratch, 1)
             self.costs.read(read.name, outside, inside)
@@ -301,26 +296,17 @@ class _Sweep:
         for read in self.rows.reads[index]:
             if read.name not in self.alive:
                 self.alive.add(read.name)
-                pending = pending + self.waiting(self.outline.features[read.name])
+                pending = pending + self.tensor(self.outline.features[read.name]).waiting
         self.pending = pending
-
-    def waiting(self, feature: Feature) -> Ints:
-        """Bytes of a tensor's new and kept rows while ops have still to read them."""
-        return self.new_waiting(feature) + self.tensor(feature).before
-
-    def new_waiting(self, feature: Feature) -> Ints:
-        """Bytes of its new rows that nothing else than waiting for these ops keeps alive."""
-        tensor = self.tensor(feature)
-        new: Ints = np.where(tensor.keeps_new | feature.leaves(self.rows.end), 0, tensor.new)
-        return new
 
     def tensor(self, feature: Feature) -> _Tensor:
         if feature.name not in self.tensors:
-            size, first, start = _row_bytes(feature), self.rows.keeps_from(feature), self.rows.starts(feature)
+            size, first, start = feature.row_bytes, self.rows.keeps_from(feature), self.rows.starts(feature)
             kept = self.rows.ends[feature.name] - first
             new = self.rows.made(feature)
             keeps_new = (kept > 0) & (first == start) & (new > 0)
-            self.tensors[feature.name] = _Tensor(new * size, kept * size, shifted(kept) * size, keeps_new)
+            before, fresh = shifted(kept) * size, np.where(keeps_new | feature.leaves(self.rows.end), 0, new * size)
+            self.tensors[feature.name] = _Tensor(new * size, kept * size, before, keeps_new, fresh + before, fresh)
         return self.tensors[feature.name]
 
     def candidates(
@@ -363,7 +349,7 @@ class _Sweep:
             if index in reading:
                 lives = self.bytes_at(index, outside.keys(), spared)
             else:
-                lives = sum((-self.waiting(self.outline.features[name]) for name in spared), self.inside[index])
+                lives = sum((-self.tensor(self.outline.features[name]).waiting for name in spared), self.inside[index])
             lives = lives + sum(
                 (self.waiting_cuts(name, indices, index) for name, indices in late.items()), self.nothing
             )
@@ -374,7 +360,3 @@ class _Sweep:
 def _same(one: Read, other: Read) -> Bools:
     same: Bools = (one.low == other.low) & (one.high == other.high)
     return same
-
-
-def _row_bytes(feature: Feature) -> int:
-    return feature.columns * feature.pixel_bytes

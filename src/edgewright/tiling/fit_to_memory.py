@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, Self
+from functools import cached_property
+from typing import Any, NoReturn, Protocol, Self
 
 from edgewright.errors import BudgetError
 from edgewright.graph.edits import Edit, apply
@@ -188,23 +189,22 @@ def fit(graph: Graph, wish: Wish, target: Place, source: str = "network") -> Fit
     No groups where none are needed. Raises BudgetError, which names the op in the way and the least budget that can be
     met.
     """
-    try:
-        return Fitting(graph, target).wished(wish)
-    except BudgetError as error:
-        raise BudgetError(f"{source}: {error}", error.least_bytes) from error
+    fitting = Fitting(graph, target)
+    return fitting.wished(wish) or _refused(fitting, wish, source)
 
 
 def fit_anyhow(graph: Graph, wish: Wish, target: Target, source: str = "network") -> Fitted:
     """`fit` under the settings `arena`, which cost no time, or under `lean` where only they meet the budget."""
-    found, lean = Fitting(graph, replace(target, settings="arena")), replace(target, settings="lean")
-    try:
-        return found.wished(wish)
-    except BudgetError:
-        pass
-    try:
-        return Fitting(graph, lean, found.plans.repriced(lean.pricing(graph))).wished(wish)
-    except BudgetError as error:
-        raise BudgetError(f"{source}: {error}", error.least_bytes) from error
+    fitting, lean = Fitting(graph, replace(target, settings="arena")), replace(target, settings="lean")
+    if found := fitting.wished(wish):
+        return found
+    fitting = Fitting(graph, lean, fitting.plans.repriced(lean.pricing(graph)))
+    return fitting.wished(wish) or _refused(fitting, wish, source)
+
+
+def _refused(fitting: "Fitting", wish: Wish, source: str) -> NoReturn:
+    error = fitting.plans.unmet(wish.bytes or 0, fitting.smallest.after.peak_bytes)
+    raise BudgetError(f"{source}: {error}", error.least_bytes)
 
 
 class Fitting:
@@ -216,29 +216,32 @@ class Fitting:
         self.before = target.peak(graph)
         self.before_s = target.seconds(graph, self.before)
 
-    def wished(self, wish: Wish) -> Fitted:
+    def wished(self, wish: Wish) -> Fitted | None:
+        """The plan that is asked for, None where no plan meets the budget."""
         if wish.bytes is None:
             return self.of(self.plans.least_memory(wish.slowdown or 1.0))
         return self.inside(wish.bytes)
 
-    def inside(self, budget_bytes: int) -> Fitted:
-        """The plan for a budget; the search prices arenas a little low, so it is asked again for less if that shows."""
+    @cached_property
+    def smallest(self) -> Fitted:
+        """The plan of the least peak."""
+        return self.of(self.plans.smallest())
+
+    def inside(self, budget_bytes: int) -> Fitted | None:
+        """The plan for a budget, if there is one; the search prices arenas a little low, so it is asked again for less
+        if that shows."""
         if self.before.peak_bytes <= budget_bytes:
             return self.of(self.plans.untiled)
         wanted = float(budget_bytes)
         while wanted >= 1:
-            try:
-                plan = self.plans.fastest(int(wanted), _ALIKE)
-            except BudgetError:
+            plan = self.plans.fastest(int(wanted), _ALIKE)
+            if plan is None:
                 break
             if plan.groups and (found := self.of(plan)).after.peak_bytes <= budget_bytes:
                 return found
             over = budget_bytes / found.after.peak_bytes if plan.groups else 1.0
             wanted *= min(over, _NEXT_SHARE)
-        smallest = self.of(self.plans.smallest())
-        if smallest.after.peak_bytes <= budget_bytes:
-            return smallest
-        raise self.plans.unmet(budget_bytes, smallest.after.peak_bytes)
+        return self.smallest if self.smallest.after.peak_bytes <= budget_bytes else None
 
     def hopeful(self, slowdown: float) -> list[Fitted]:
         """Plans that may prove to need at most `slowdown` times the time, the smallest first; each with its tiles in a

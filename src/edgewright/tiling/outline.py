@@ -32,7 +32,11 @@ class Feature:
 
     @property
     def size_bytes(self) -> int:
-        return self.rows * self.columns * self.pixel_bytes
+        return self.rows * self.row_bytes
+
+    @property
+    def row_bytes(self) -> int:
+        return self.columns * self.pixel_bytes
 
     def leaves(self, end: int) -> bool:
         """Whether something reads it at op `end` or later."""

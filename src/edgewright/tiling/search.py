@@ -59,7 +59,11 @@ def search(graph: Graph, budget_bytes: int, pricing: Pricing | None = None, spac
 
     Raises BudgetError, which names the op that stands in the way and the least budget that can be met.
     """
-    return PlanSearch(graph, pricing or Pricing(), space or Space()).fastest(budget_bytes)
+    plans = PlanSearch(graph, pricing or Pricing(), space or Space())
+    found = plans.fastest(budget_bytes)
+    if found is None:
+        raise plans.unmet(budget_bytes, plans.smallest().peak_bytes)
+    return found
 
 
 def least_memory(
@@ -89,8 +93,9 @@ class PlanSearch:
         """The same estimates, where only the price of rewritten networks is another one."""
         return PlanSearch(self.graph, pricing, self.space, self.found)
 
-    def fastest(self, budget_bytes: int, alike: float = 0.0) -> TilingPlan:
-        """As `search`; of plans whose times differ by no more than the share `alike`, the one of the least peak."""
+    def fastest(self, budget_bytes: int, alike: float = 0.0) -> TilingPlan | None:
+        """As `search`, None where no plan meets the budget; of plans whose times differ by no more than the share
+        `alike`, the one of the least peak."""
         if self.untiled.peak_bytes <= budget_bytes:
             return self.untiled
         fits = [index for index, one in enumerate(self.found) if one.peak_bytes <= budget_bytes]
@@ -98,9 +103,9 @@ class PlanSearch:
         if self.plan(first).peak_bytes > budget_bytes:
             first = self.bisect(first, lambda plan: plan.peak_bytes <= budget_bytes)
         plans = [plan for plan in map(self.plan, self.around(first)) if plan.peak_bytes <= budget_bytes]
-        if not plans and self.smallest().peak_bytes > budget_bytes:
-            raise self.unmet(budget_bytes, self.smallest().peak_bytes)
-        plans = plans or [self.smallest()]
+        if not plans:
+            smallest = self.smallest()
+            return smallest if smallest.peak_bytes <= budget_bytes else None
         slowest_s = (1 + alike) * min(plan.predicted_s for plan in plans)
         return min((plan for plan in plans if plan.predicted_s <= slowest_s), key=_peak)
 

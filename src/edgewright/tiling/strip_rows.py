@@ -14,17 +14,23 @@ _NEVER = 1 << 40
 
 @dataclass(frozen=True)
 class Read:
-    """Rows that an op reads of one tensor in each strip, and whether it runs there at all."""
+    """Rows that an op reads of one tensor in each strip, and whether it runs there at all.
+
+    `cut_bytes` are those of these rows, and none where they are all of the tensor.
+    """
 
     name: str
     low: Ints
     high: Ints
     active: Bools
+    cut_bytes: Ints
 
 
 def shifted(values: Ints) -> Ints:
     """The values of the strip before; 0 for the first."""
-    return np.concatenate([np.zeros_like(values[:, :1]), values[:, :-1]], axis=1)
+    found = np.zeros_like(values)
+    found[:, 1:] = values[:, :-1]
+    return found
 
 
 class StripRows:
@@ -111,7 +117,9 @@ class StripRows:
         high = np.where(whole, axis.size, np.minimum(high, axis.size))
         asked = np.where(active, low, _NEVER)
         self.lows[name] = np.minimum(self.lows[name], asked) if name in self.lows else asked
-        return Read(name, np.where(active, low, 0), np.where(active, high, 0), active)
+        low, high, feature = np.where(active, low, 0), np.where(active, high, 0), self.outline.features[name]
+        rows = high - low
+        return Read(name, low, high, active, np.where(rows < feature.rows, rows, 0) * feature.row_bytes)
 
     def _extend(self, name: str, stop: Ints) -> None:
         self.ends[name] = np.maximum(self.ends[name], stop) if name in self.ends else stop
