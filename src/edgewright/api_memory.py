@@ -32,7 +32,6 @@ def memory(
     takes over. Raises ModelError, MeasurementError.
     """
     from edgewright.formats import open as open_format
-    from edgewright.formats.onnx import declared
     from edgewright.memory.onnxruntime import predict_peak
     from edgewright.profiling.local import block_channels
     from edgewright.report.memory_view import memory_view
@@ -42,10 +41,7 @@ def memory(
     graph = _countable(form.read(path, input_shapes), path)
     if form.name == "tflite":
         return _litert_memory(path, graph, settings)
-    peak = predict_peak(
-        graph, settings, block=block_channels(), threads=threads, open_inputs=tuple(input_shapes or ()),
-        declared=declared(path),
-    )  # fmt: skip
+    peak = predict_peak(graph, settings, block=block_channels(), threads=threads, open_inputs=tuple(input_shapes or ()))
     return memory_view(str(path), graph, peak)
 
 
@@ -101,7 +97,7 @@ def tile(
     if runs_on == "litert":
         name, place = _litert_target(path, graph, settings, device)
     else:
-        name, place = _target(path, settings or "arena", device, input_shapes)
+        name, place = _target(settings or "arena", device, input_shapes)
     trials = _Trials(path, form, runs_on, input_shapes or {}, on_progress)
     measured = None
     with scratch_folder(target_path.parent) as folder:
@@ -146,7 +142,7 @@ def frontier(
         name, place = _litert_target(path, graph, settings, device)
         plans = frontier_of(graph, place)
     else:
-        name, target = _target(path, used, device, input_shapes)
+        name, target = _target(used, device, input_shapes)
         plans = frontier_of(graph, target)
     return frontier_view(Request(str(path), "", used, name), graph, plans, network_macs(graph))
 
@@ -176,9 +172,8 @@ def draw_frontier(found: "FrontierView", path: File) -> None:
     drawn(lambda: draw_file(found, Path(path)), path)
 
 
-def _target(path: Path, settings: "Settings", device: str | None, shapes: Shapes | None) -> "tuple[str | None, Target]":
+def _target(settings: "Settings", device: str | None, shapes: Shapes | None) -> "tuple[str | None, Target]":
     """Where a network is to fit: this machine, with the named device's times, else those of the usual device if any."""
-    from edgewright.formats.onnx import declared
     from edgewright.profiling.local import block_channels
     from edgewright.store import open_store
     from edgewright.tiling.fit_to_memory import Target
@@ -188,7 +183,7 @@ def _target(path: Path, settings: "Settings", device: str | None, shapes: Shapes
     if device is None and (names := [one for one in store.names() if store.model_path(one).exists()]):
         name = "local" if "local" in names else names[0] if len(names) == 1 else None
     learned = store.model(name) if name is not None else None
-    return name, Target(settings, block_channels(), 1, learned, tuple(shapes or ()), declared(path))
+    return name, Target(settings, block_channels(), 1, learned, tuple(shapes or ()))
 
 
 def _litert_target(

@@ -1,6 +1,7 @@
 """A network while an edit script is applied to it."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from edgewright.errors import ModelError
 from edgewright.graph.ordering import stable_order
@@ -92,7 +93,8 @@ class Draft:
         ops = [ops[index] for index in order]
         used = (name for op in ops for name in (*op.inputs, *op.outputs))
         names = dict.fromkeys(filter(None, (*self.graph.inputs, *used, *self.graph.outputs)))
-        return Graph(tuple(ops), {name: self.tensors[name] for name in names}, self.graph.inputs, self.graph.outputs)
+        tensors = {name: self.tensors[name] for name in names}
+        return replace(self.graph, ops=tuple(ops), tensors=tensors, declared=self.graph.declared & tensors.keys())
 
     def _check_made(self, name: str) -> None:
         tensor = self.tensors[name]

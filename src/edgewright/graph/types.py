@@ -116,12 +116,16 @@ class Op:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network: ops in execution order, every tensor by name, and the names of inputs and outputs."""
+    """A network: ops in execution order, every tensor by name, and the names of inputs and outputs.
+
+    `declared` are inner tensors whose shape the file tells, so that a runtime knows it however it is computed.
+    """
 
     ops: tuple[Op, ...]
     tensors: Mapping[str, Tensor]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    declared: frozenset[str] = frozenset()
 
     def producers(self) -> dict[str, Op]:
         """The op that makes each tensor."""

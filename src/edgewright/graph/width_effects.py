@@ -31,7 +31,7 @@ def with_widths(graph: Graph, edits: Sequence[SetWidth]) -> Graph:
         )
     changed = {name for name, tensor in tensors.items() if tensor != graph.tensors[name]}
     ops = tuple(_followed(op, graph, tensors, parts) if changed & {*op.inputs, *op.outputs} else op for op in graph.ops)
-    after = Graph(ops, tensors, graph.inputs, graph.outputs)
+    after = replace(graph, ops=ops, tensors=tensors)
     _check(graph, after, changed)
     return after
 

@@ -73,7 +73,7 @@ class Target:
     """Where a network is to fit: the runtime's memory settings and blocked layout, and the device's times if known.
 
     Without an execution-time model, times come from operations and bytes moved, and only their ratios count.
-    `open_inputs` and `declared` are as in `predict_peak`.
+    `open_inputs` are as in `predict_peak`.
     """
 
     settings: Settings = "lean"
@@ -81,7 +81,6 @@ class Target:
     threads: int = 1
     learned: ExecutionTimeModel | None = None
     open_inputs: tuple[str, ...] = ()
-    declared: frozenset[str] = frozenset()
 
     def peak(self, graph: Graph, arena_bytes: int | None = None) -> PeakPrediction:
         """The predicted peak of a network as its file says it; `arena_bytes` as in `predict_peak`."""
@@ -92,7 +91,6 @@ class Target:
             threads=self.threads,
             arena_bytes=arena_bytes,
             open_inputs=self.open_inputs,
-            declared=self.declared,
         )
 
     def seconds(self, graph: Graph, peak: PeakPrediction | None = None) -> float:

@@ -204,9 +204,10 @@ def test_a_shape_that_the_file_declares_is_not_hidden() -> None:
         op("pad", "x", "w0"), cut("x", "a", 0, 128, waits_for="w0"), op("unary", "a", "b", "relu"),
         op("unary", "b", "y", "sin"),
     )  # fmt: skip
-    assert executed(waiting, 1, declared={"a"}).open_shapes == set()
-    assert executed(waiting, 1, declared={"b"}).open_shapes == {"a"}
-    assert predict_peak(waiting, "default", block=1, declared={"a"}).timeline_bytes[-2][1] == 2 * SIZE
+    told = replace(waiting, declared=frozenset({"a"}))
+    assert executed(told, 1).open_shapes == set()
+    assert executed(replace(waiting, declared=frozenset({"b"})), 1).open_shapes == {"a"}
+    assert predict_peak(told, "default", block=1).timeline_bytes[-2][1] == 2 * SIZE
 
 
 def test_a_reshape_behind_computed_bounds_tells_its_shape_and_one_behind_an_open_input_does_not() -> None:

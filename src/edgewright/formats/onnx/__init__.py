@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from edgewright.formats.onnx.apply import apply, edited
 from edgewright.formats.onnx.constants import constants
 from edgewright.formats.onnx.load import load, named
-from edgewright.formats.onnx.read import declared, read
+from edgewright.formats.onnx.read import read
 from edgewright.graph.edits import Edit
 from edgewright.graph.padding import Padding, any_padding
 from edgewright.graph.types import Graph, Op, Shape
 
-__all__ = ["OnnxFormat", "apply", "constants", "declared", "edited", "load", "named", "read"]
+__all__ = ["OnnxFormat", "apply", "constants", "edited", "load", "named", "read"]
 
 
 class OnnxFormat:

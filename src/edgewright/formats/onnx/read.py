@@ -33,16 +33,6 @@ def read(
     return understand(source, input_shapes, known_shapes).graph
 
 
-def declared(path: Path) -> frozenset[str]:
-    """The inner tensors whose shape a file tells, the batch apart. Raises ModelError."""
-    return frozenset(value.name for value in load(path).graph.value_info if _is_told(value))
-
-
-def _is_told(value: ValueInfoProto) -> bool:
-    tensor = value.type.tensor_type
-    return tensor.HasField("shape") and all(dim.dim_value > 0 for dim in tensor.shape.dim[1:])
-
-
 @dataclass(frozen=True)
 class Reading:
     """A model with its graph, and what was found out about its tensors.
@@ -87,7 +77,15 @@ def understand_model(
     last = frozenset(node.name for node in run if is_channels_last(node))
     inputs = tuple(value.name for value in graph_inputs(model.graph))
     graph = _graph(ops, values, inputs, tuple(value.name for value in model.graph.output), last)
-    return Reading(model, nodes, values, graph)
+    told = {value.name for value in model.graph.value_info if _is_told(value)}
+    made = frozenset(name for op in ops for name in op.outputs)
+    return Reading(model, nodes, values, replace(graph, declared=made & told))
+
+
+def _is_told(value: ValueInfoProto) -> bool:
+    """Whether a shape is declared, the batch apart."""
+    tensor = value.type.tensor_type
+    return tensor.HasField("shape") and all(dim.dim_value > 0 for dim in tensor.shape.dim[1:])
 
 
 def _is_folded(node: NodeProto, values: Values) -> bool:

@@ -58,10 +58,9 @@ class Network:
     next_index: int = 0
 
     @classmethod
-    def of(cls, graph: Graph, open_inputs: Collection[str] = (), declared: Collection[str] = ()) -> "Network":
+    def of(cls, graph: Graph, open_inputs: Collection[str] = ()) -> "Network":
         """The network of a file. A reshape behind computed bounds tells its shape, as its target is written out then;
-        one behind an input that was left open keeps the sizes that follow from it open. The file tells the shapes of
-        tensors that are `declared`.
+        one behind an input that was left open keeps the sizes that follow from it open.
         """
         network = cls(dict(graph.tensors), graph.inputs, graph.outputs, set(open_inputs))
         behind_open_inputs, open_space = set(open_inputs), set(open_inputs)
@@ -74,7 +73,7 @@ class Network:
             is_told = op.kind == "reshape" and not is_steered and behind_open_inputs.isdisjoint(inputs)
             hides_space = is_steered or (not is_told and _hides_space(op, inputs, open_space))
             hides_channels = is_steered or (not is_told and _hides_channels(op, inputs, network.open_channels))
-            hidden = [name for name in outputs if name not in declared]
+            hidden = [name for name in outputs if name not in graph.declared]
             if hides_space:
                 open_space.update(hidden)
             if hides_channels:

@@ -79,7 +79,6 @@ def predict_peak(
     orders: int = 12,
     arena_bytes: int | None = None,
     open_inputs: Collection[str] = (),
-    declared: Collection[str] = (),
 ) -> PeakPrediction:
     """The peak of a graph as its file says it, in the steady state after a few runs.
 
@@ -87,10 +86,9 @@ def predict_peak(
     where it has none). The runtime leaves the order of some branches to chance: the worst of so many `orders` counts.
     `arena_bytes` is the first region of the settings `arena`; None looks for the best one, and 0 is quick: it looks at
     fewer orders, in all settings, and at fewer regions. `open_inputs` are inputs whose file leaves other dimensions
-    than the batch open: the runtime can't plan then for what follows from them. `declared` are tensors whose shape the
-    file tells, however it is computed.
+    than the batch open: the runtime can't plan then for what follows from them.
     """
-    networks = _versions(graph, block, open_inputs, declared)
+    networks = _versions(graph, block, open_inputs)
     network = networks[0]
     is_quick = arena_bytes == 0
     tried = min(orders, _QUICK_ORDERS) if is_quick else orders
@@ -128,11 +126,11 @@ def predict_peak(
     )
 
 
-def _versions(graph: Graph, block: int, open_inputs: Collection[str], declared: Collection[str]) -> list[Network]:
+def _versions(graph: Graph, block: int, open_inputs: Collection[str]) -> list[Network]:
     """What the runtime may execute: slices become a Split from opset 13 on, and a graph does not tell its opset."""
-    network = executed(graph, block, open_inputs, declared)
+    network = executed(graph, block, open_inputs)
     if any(node.kind == "split" and node.op.kind == "slice" for node in network.nodes.values()):
-        return [network, executed(graph, block, open_inputs, declared, merges=False)]
+        return [network, executed(graph, block, open_inputs, merges=False)]
     return [network]
 
 
@@ -142,11 +140,9 @@ def _folded(graph: Graph, network: Network) -> frozenset[str]:
     return frozenset(op.name for op in graph.ops if op.kind == "binary") - executed_names
 
 
-def executed(
-    graph: Graph, block: int, open_inputs: Collection[str] = (), declared: Collection[str] = (), merges: bool = True
-) -> Network:
+def executed(graph: Graph, block: int, open_inputs: Collection[str] = (), merges: bool = True) -> Network:
     """The network that the runtime executes in the place of that of the file; `merges` as in `folded`."""
-    network = folded(graph, open_inputs, declared, merges)
+    network = folded(graph, open_inputs, merges)
     if block > 1:
         to_blocks(network, block)
     expand_functions(network)
@@ -154,14 +150,12 @@ def executed(
     return network
 
 
-def folded(
-    graph: Graph, open_inputs: Collection[str] = (), declared: Collection[str] = (), merges: bool = True
-) -> Network:
+def folded(graph: Graph, open_inputs: Collection[str] = (), merges: bool = True) -> Network:
     """The network after all that the runtime does to it whatever the widths, before it gives blocks to channels.
 
     `merges` says whether slices that are all of a tensor become one Split, as they do from opset 13 on.
     """
-    network = Network.of(graph, open_inputs, declared)
+    network = Network.of(graph, open_inputs)
     fold_quantization(network)
     fold_constants(network)
     merge_equal(network)
