@@ -95,6 +95,8 @@ def _check_law(model: ModelProto, script: list[Edit], tolerance: float) -> None:
 @LAW
 @given(networks(), st.data())
 def test_law_on_float_networks(model: ModelProto, data: st.DataObject) -> None:
+    if data.draw(st.booleans(), "shapes are declared"):
+        model = onnx.shape_inference.infer_shapes(model)
     _check_law(model, data.draw(tilings(read(model))), 1e-5)
 
 

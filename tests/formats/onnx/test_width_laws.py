@@ -119,6 +119,8 @@ def test_any_change_is_that_of_the_graph(style: str) -> None:
     @LAW
     @given(width_networks(style), st.data())
     def law(model: ModelProto, data: st.DataObject) -> None:
+        if data.draw(st.booleans(), "shapes are declared"):
+            model = onnx.shape_inference.infer_shapes(model)
         result = check(model, data.draw(changes(read(model))))
         run(result, feed(result))
 
