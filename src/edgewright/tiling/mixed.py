@@ -20,6 +20,11 @@ _COUNTS = (4, 8, 20)
 """Counts of strips that are told apart; each stands for those up to half as many more."""
 
 
+def count_like(strips: int) -> int:
+    """The count of strips that stands for one."""
+    return next((count for count in _COUNTS if strips <= count * 3 // 2), _COUNTS[-1])
+
+
 def computed_again(graph: Graph, strips: int) -> frozenset[str]:
     """The tensors that about so many strips of mixed halos do not carry, where their only reader is in the same group.
 
@@ -28,7 +33,7 @@ def computed_again(graph: Graph, strips: int) -> frozenset[str]:
     anyway, no more than twice as wide. An activation goes with the op before it, as runtimes run both as one.
     """
     makers, readers = graph.producers(), graph.consumers()
-    borders = next((count for count in _COUNTS if strips <= count * 3 // 2), _COUNTS[-1]) - 1
+    borders = count_like(strips) - 1
     shared: dict[str, int] = {}
     """Rows that neighbouring strips both make, of each tensor that is computed again."""
     for op in reversed(graph.ops):

@@ -9,7 +9,7 @@ from edgewright.graph.geometry import axis_maps, crops, output_block, tileable
 from edgewright.graph.padding import Expresses, any_padding, can_be_cut
 from edgewright.graph.types import Graph, Op
 from edgewright.memory.liveness import IN_PLACE, buffers, timeline
-from edgewright.tiling.mixed import UNITS, computed_again
+from edgewright.tiling.mixed import UNITS, computed_again, count_like
 from edgewright.tiling.rates import OpTime, macs_of
 
 _SAME = AxisMap(1, 0, 0, 1, 1)
@@ -108,6 +108,7 @@ def outline(graph: Graph, times: Mapping[str, OpTime], expresses: Expresses = an
     is_tall = any(
         op.window and len(op.window.extent) > 1 and op.window.extent[0] > op.window.extent[1] for op in graph.ops
     )
+    again = cache(partial(computed_again, graph))
     return Outline(
         steps,
         features,
@@ -115,7 +116,7 @@ def outline(graph: Graph, times: Mapping[str, OpTime], expresses: Expresses = an
         spans,
         _cuts(graph, readers, makers),
         is_tall,
-        cache(partial(computed_again, graph)),
+        lambda strips: again(count_like(strips)),
     )
 
 
