@@ -71,20 +71,17 @@ class Arena:
 
     def allocate(self, name: str, size_bytes: int, is_written: bool = True) -> int:
         """`BFCArena::AllocateRawInternal`: the smallest free chunk that fits, at the lowest address; its address."""
-        size = -(-size_bytes // _GRAIN) * _GRAIN or _GRAIN
-        free, free_at, free_end = self.free, self.free_at, self.free_end
-        found = bisect_left(free, (size, _LOWEST))
-        if found == len(free):
+        size = max(_GRAIN, -(-size_bytes // _GRAIN) * _GRAIN)
+        found = bisect_left(self.free, (size, _LOWEST))
+        if found == len(self.free):
             self.extend(size)
-            found = bisect_left(free, (size, _LOWEST))
+            found = bisect_left(self.free, (size, _LOWEST))
         self.compare(found, size)
-        have, start = free.pop(found)
-        del free_at[start], free_end[start + have]
+        have, start = self.free.pop(found)
+        del self.free_at[start], self.free_end[start + have]
         taken = size if have >= 2 * size or have - size >= self.most_dead_bytes else have
         if taken < have:
-            insort(free, (have - taken, start + taken))
-            free_at[start + taken] = have - taken
-            free_end[start + have] = start + taken
+            self.put(start + taken, have - taken)
         self.used[name] = (start, taken)
         if is_written:
             self.touch(start, start + size_bytes)
@@ -92,18 +89,17 @@ class Arena:
 
     def release(self, name: str) -> None:
         """`FreeAndMaybeCoalesce`: joined with its free neighbours in the same region."""
-        free, free_at, free_end = self.free, self.free_at, self.free_end
         start, size = self.used.pop(name)
-        stop = start + size
-        if (after := free_at.pop(stop, None)) is not None:
-            free.pop(bisect_left(free, (after, stop)))
-            stop += after
-        if (before := free_end.pop(start, None)) is not None:
-            free.pop(bisect_left(free, (start - before, before)))
+        after = self.free_at.get(start + size)
+        if after is not None:
+            self.forget(start + size)
+            size += after
+        before = self.free_end.get(start)
+        if before is not None:
+            self.forget(before)
+            size += start - before
             start = before
-        insort(free, (stop - start, start))
-        free_at[start] = stop - start
-        free_end[stop] = start
+        self.put(start, size)
 
     def extend(self, size: int) -> None:
         """`BFCArena::Extend` with `kNextPowerOfTwo`."""
