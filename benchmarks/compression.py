@@ -18,7 +18,7 @@ files take. The last prints the tables.
 
 DIR holds the data sets; see examples/example_data.py for where they can be had. Trained networks are kept in a folder
 named by EXAMPLE_NETWORKS. All training is in bfloat16, judging and measuring in full precision. --quick walks one rung
-of the ladder, from networks that were trained for a few steps only.
+of the ladder, from networks that were trained for a few steps only, and takes fewer processes to measure.
 """
 
 import argparse
@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
 import torch
 from benchmarks.compression_ladder import BASELINE, LADDER, QUICK, Climb, smallest
 from benchmarks.compression_methods import CONVOLUTIONAL, METHODS, Place
-from benchmarks.compression_tables import measured, tables, targets_of
+from benchmarks.compression_tables import GENERATIONS, measured, tables, targets_of
 
 from edgewright.compression.aim import Device
 from edgewright.formats.torch import export_onnx
@@ -44,7 +44,7 @@ from edgewright.profiling.local import block_channels
 from edgewright.store import open_store
 
 MAX_DROP = 0.5
-QUICK_STEPS = 60
+QUICK_STEPS, QUICK_GENERATIONS = 60, 2
 
 
 def main() -> None:
@@ -71,7 +71,7 @@ def main() -> None:
         else:
             train(options)
     if options.measure or options.quick:
-        measured(options.results)
+        measured(options.results, QUICK_GENERATIONS if options.quick else GENERATIONS)
     print(tables(options.results))
 
 

@@ -13,13 +13,14 @@ from edgewright.profiling.bench import BenchSetup, bench
 from edgewright.profiling.local import core, start
 
 FIRST, BY_SIZE, OURS = "uncompressed", "DeepIoT, size", "edgewright"
-_BUDGET_S, _GENERATIONS = 1.5, 7
+_BUDGET_S, GENERATIONS = 1.5, 7
 
 Row = Mapping[str, Any]
 
 
-def measured(results: Path) -> None:
-    """Times of all networks of each task and seed, in one comparison; added to the file of times, a line for each."""
+def measured(results: Path, generations: int = GENERATIONS) -> None:
+    """Times of all networks of each task and seed, in one comparison, each in so many processes; added to the file of
+    times, a line for each."""
     rows = _rows(results)
     known = _rows(times_of(results))
     for task, seed in sorted({(row["task"], row["seed"]) for row in rows}):
@@ -31,7 +32,7 @@ def measured(results: Path) -> None:
             continue
         names = [FIRST, *(name for name in files if name != FIRST)]
         folder = results.with_suffix("")
-        setup = BenchSetup(cpu=core(1), budget_s=_BUDGET_S, generations=_GENERATIONS)
+        setup = BenchSetup(cpu=core(1), budget_s=_BUDGET_S, generations=generations)
         report = bench(lambda: start("onnxruntime"), [folder / files[name] for name in names], setup, False)
         found = dict(zip(names, report.results, strict=True))
         row = {
