@@ -31,7 +31,7 @@ from edgewright.units import format_bytes
 SHARES = (0.8, 0.6, 0.45, 0.3, 0.2)
 """Budgets as shares of the untiled network's predicted peak; for those that can't be met, others that can."""
 SLOWDOWN = 1.1
-SESSIONS = 3
+SESSIONS, SEARCHES = 3, 5
 SHAPES: Mapping[str, Mapping[str, tuple[int, ...]]] = {
     "pnet": {"input_1": (1, 480, 640, 3)},
     "model": {"audio": (1, 16000)},
@@ -167,7 +167,8 @@ def slowdown(networks: Mapping[str, Path], folder: Path, settings: Sequence[str]
 
 
 def search_times(networks: Mapping[str, Path], folder: Path, settings: Sequence[str], device: str | None) -> None:
-    """Processor seconds from the graph to the plan and its final prediction."""
+    """Processor seconds from the file to the plan and its final prediction, the least of several searches: a machine
+    that others use is slower in most."""
     table = new_table("network", f"{SLOWDOWN} times the time", "45 %", "20 %")
     for name, model in networks.items():
         peak = ew.memory(model, settings="arena", input_shapes=SHAPES.get(model.stem, {})).peak_bytes
@@ -176,13 +177,15 @@ def search_times(networks: Mapping[str, Path], folder: Path, settings: Sequence[
             {"memory": int(0.45 * peak)},
             {"memory": int(0.2 * peak)},
         ]
-        seconds = []
-        for wish in wishes:
-            start_s = time.process_time()
-            attempt(model, folder / "tiled.onnx", device=device, check=False, **wish)
-            seconds.append(f"{time.process_time() - start_s:.2f} s")
-        table.add_row(name, *seconds)
+        found = [min(_search_s(model, folder, device, wish) for _ in range(SEARCHES)) for wish in wishes]
+        table.add_row(name, *(f"{seconds:.2f} s" for seconds in found))
     print_table("Time of the search", table)
+
+
+def _search_s(model: Path, folder: Path, device: str | None, wish: Mapping[str, Any]) -> float:
+    start_s = time.process_time()
+    attempt(model, folder / "tiled.onnx", device=device, check=False, **wish)
+    return time.process_time() - start_s
 
 
 def attempt(model: Path, out: Path, **wish: Any) -> Any:

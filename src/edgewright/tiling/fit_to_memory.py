@@ -21,6 +21,8 @@ from edgewright.units import parse_bytes
 
 _NEXT_SHARE = 0.99
 """Where a plan turns out to need more than was asked for, less is asked for by so much at the least."""
+_CLOSER = 0.9
+"""What is predicted closely of a plan is no less than this share of what the search goes by."""
 _ALIKE = 0.01
 """Predicted times do not tell plans apart that differ by no more: the smaller one is taken."""
 _TRIED = 32
@@ -239,6 +241,8 @@ class Fitting:
                 return found
             over = budget_bytes / found.after.peak_bytes if plan.groups else 1.0
             wanted *= min(over, _NEXT_SHARE)
+        if _CLOSER * self.plans.smallest().peak_bytes > budget_bytes:
+            return None
         return self.smallest if self.smallest.after.peak_bytes <= budget_bytes else None
 
     def hopeful(self, slowdown: float) -> list[Fitted]:
