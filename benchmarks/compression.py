@@ -18,7 +18,8 @@ files take. The last prints the tables.
 
 DIR holds the data sets; see examples/example_data.py for where they can be had. Trained networks are kept in a folder
 named by EXAMPLE_NETWORKS. All training is in bfloat16, judging and measuring in full precision. --quick walks one rung
-of the ladder, from networks that were trained for a few steps only, and takes fewer processes to measure.
+of the ladder, from networks that were trained for a few steps only, two tasks at a time, and measures in fewer
+processes.
 """
 
 import argparse
@@ -26,8 +27,11 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +48,7 @@ from edgewright.profiling.local import block_channels
 from edgewright.store import open_store
 
 MAX_DROP = 0.5
-QUICK_STEPS, QUICK_GENERATIONS = 60, 2
+QUICK_STEPS, QUICK_GENERATIONS, QUICK_PROCESSES = 60, 2, 2
 
 
 def main() -> None:
@@ -79,14 +83,25 @@ def train(options: argparse.Namespace) -> None:
     """All rows that are not there yet."""
     names = options.methods.split(";") if options.methods else list(METHODS)
     names = [BASELINE, *(name for name in names if name != BASELINE)]
+    jobs: list[tuple[str, list[str]]] = []
     for task in options.tasks.split(","):
         wanted = [name for name in names if task in ("vgg", "resnet") or name not in CONVOLUTIONAL]
         missing = [name for name in wanted if any((task, name, seed) not in rows(options.results)
                    for seed in seeds_of(options))]  # fmt: skip
-        if missing:
-            for row in trained(task, missing, options):
+        jobs += [(task, missing)] if missing else []
+    with ProcessPoolExecutor(QUICK_PROCESSES, get_context("spawn")) as pool:
+        each = pool.map if options.quick else map
+        for found in each(partial(all_trained, options=options), jobs):
+            for row in found:
                 with options.results.open("a") as file:
                     file.write(json.dumps(row) + "\n")
+
+
+def all_trained(job: tuple[str, Sequence[str]], options: argparse.Namespace) -> Iterable[dict[str, Any]]:
+    """`trained` for a task and methods; all rows at once where that is done in processes of their own."""
+    torch.set_num_threads(1)
+    found = trained(*job, options)
+    return list(found) if options.quick else found
 
 
 def seeds_of(options: argparse.Namespace) -> list[int]:
