@@ -85,6 +85,7 @@ def tile(
     from edgewright.formats import open as open_format
     from edgewright.report.tiling_view import Request, tiling_view
     from edgewright.tiling.fit_to_memory import Fitting, Target, asked_for, fit, fit_anyhow
+    from edgewright.tiling.uncollected import uncollected
 
     asked = asked_for(memory, slowdown)
     path, target_path = Path(model), Path(out)
@@ -100,7 +101,7 @@ def tile(
         name, place = _target(settings or "arena", device, input_shapes)
     trials = _Trials(path, form, runs_on, input_shapes or {}, on_progress)
     measured = None
-    with scratch_folder(target_path.parent) as folder:
+    with scratch_folder(target_path.parent) as folder, uncollected():
         if asked.slowdown is not None and check:
             found, measured = trials.fast_enough(Fitting(graph, place), asked.slowdown, folder)
         elif isinstance(place, Target) and settings is None:
@@ -132,18 +133,20 @@ def frontier(
     from edgewright.report.tiling_view import Request, frontier_view
     from edgewright.tiling.fit_to_memory import frontier_of
     from edgewright.tiling.rates import network_macs
+    from edgewright.tiling.uncollected import uncollected
 
     path = Path(model)
     runs_on = _runtime_of(path, runtime)
+    place: Place
     used: Settings = settings or ("default" if runs_on == "litert" else "arena")
     graph = _countable(open_format(path).read(path, input_shapes), path)
     on_progress("searching", 0.1)
     if runs_on == "litert":
         name, place = _litert_target(path, graph, settings, device)
-        plans = frontier_of(graph, place)
     else:
-        name, target = _target(used, device, input_shapes)
-        plans = frontier_of(graph, target)
+        name, place = _target(used, device, input_shapes)
+    with uncollected():
+        plans = frontier_of(graph, place)
     return frontier_view(Request(str(path), "", used, name), graph, plans, network_macs(graph))
 
 
